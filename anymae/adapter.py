@@ -1,0 +1,155 @@
+"""Adapter: what a modality must say about its data, and nothing else.
+
+An adapter is a frozen pydantic model: its fields are the user's ``modality_options`` and what
+``fit`` learned from the data, so a checkpoint rebuilds it from JSON. Concrete adapters are final.
+Five things are required (``name``, ``token_dim``, ``coord_dim``, ``tokenize``, ``example``);
+everything else has a default that suits tokens of a fixed size.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from anymae.errors import BadInput
+from anymae.tokens import Packed, Tokens
+
+
+class LinearEmbedding(nn.Module):
+    """A linear map of a token's values: ``forward(packed)`` gives (T, width).
+
+    It receives visible tokens only.
+    """
+
+    def __init__(self, token_dim: int, width: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(token_dim, width)
+
+    def forward(self, visible: Packed) -> Tensor:
+        return self.project(visible.values)
+
+
+class LinearHead(nn.Module):
+    """A linear map from decoder tokens to predictions: ``forward(x, coords)`` gives (A, out)."""
+
+    def __init__(self, width: int, out: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(width, out)
+
+    def forward(self, x: Tensor, coords: Tensor) -> Tensor:
+        return self.project(x)
+
+
+class Adapter(BaseModel, ABC):
+    """How one kind of data becomes tokens and back."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: ClassVar[str]
+    """The modality's registered name."""
+    extensions: ClassVar[tuple[str, ...]] = ()
+    """File endings that ``read`` understands, lower case with the dot."""
+    provides: ClassVar[frozenset[str]] = frozenset()
+    """What recipes may need: any of ``grid``, ``time``, ``edges``, ``pixels``."""
+    fit_samples: ClassVar[int] = 1024
+    """How many samples ``fit`` is shown, evenly spaced over the data."""
+
+    # -- what every adapter must say ---------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def token_dim(self) -> int:
+        """F, numbers a token. Known after ``fit``."""
+
+    @property
+    @abstractmethod
+    def coord_dim(self) -> int:
+        """P, coordinates a token."""
+
+    @abstractmethod
+    def tokenize(self, sample: Any) -> Tokens:
+        """One sample as tokens: deterministic, no gradient. Raises ``BadInput``."""
+
+    @abstractmethod
+    def example(self, seed: int) -> Any:
+        """A small valid sample for tests and the conformance kit."""
+
+    # -- data -------------------------------------------------------------------------------
+
+    def native(self, dataset: Any) -> Sequence | tuple[Sequence, Any] | None:
+        """A container only this modality knows (a DataFrame, a graph batch) as a sequence of
+        samples, or (samples, labels); None if the general sources should read it."""
+        return None
+
+    def read(self, file: BinaryIO, name: str) -> Any:
+        """One sample from an open binary file called ``name``. Raises ``BadInput``."""
+        raise BadInput(
+            f"the {self.name} adapter reads no files",
+            where=name,
+            hint="Pass arrays or a torch Dataset.",
+        )
+
+    def fit(self, samples: Iterable[Any]) -> Self:
+        """An adapter completed by what a look at the data tells (sizes, statistics).
+
+        ``samples`` are at most ``fit_samples``. Called once before training; the result is saved.
+        """
+        return self
+
+    def augment(self, sample: Any, generator: torch.Generator) -> Any:
+        """A random variation of a sample for pretraining; draws only from ``generator``."""
+        return sample
+
+    def batch_tokenize(self, samples: Sequence[Any]) -> Packed:
+        """Many samples at once; must equal packing ``tokenize`` of each."""
+        return Packed.of([self.tokenize(sample) for sample in samples])
+
+    def untokenize(self, tokens: Tokens) -> Any:
+        """The sample again, in the data's own units: the inverse of ``tokenize``."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how to undo tokenize")
+
+    def raw_features(self, tokens: Tokens) -> Tensor | None:
+        """(n,) numbers that stand for the raw sample in evaluations; None: its token values,
+        flattened if every sample has as many, else their mean and standard deviation."""
+        return None
+
+    # -- model ------------------------------------------------------------------------------
+
+    def numbers(self, recipe: str) -> Mapping[str, Any]:
+        """This modality's own dotted settings for a recipe, e.g. ``{"mask.ratio": 0.9}``."""
+        return {}
+
+    def embed(self, width: int) -> nn.Module:
+        """A module ``forward(visible: Packed) -> (T, width)``."""
+        return LinearEmbedding(self.token_dim, width)
+
+    def head(self, width: int, out: int) -> nn.Module:
+        """A module ``forward(x (A, width), coords (A, P)) -> (A, out)``."""
+        return LinearHead(width, out)
+
+    def target(self, packed: Packed) -> Tensor:
+        """(T, F): the content a prediction is compared with, before any normalisation."""
+        return packed.values
+
+    # -- pictures ---------------------------------------------------------------------------
+
+    def draw(self, axes: Any, sample: Any) -> None:
+        """Draw one sample (as ``untokenize`` returns it) on matplotlib axes."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how to draw a sample")
+
+
+def read_file(adapter: Adapter, path: Path | str) -> Any:
+    """One sample from a file on disk; every failure is a ``BadInput`` that names the file."""
+    try:
+        with open(path, "rb") as file:
+            return adapter.read(file, str(path))
+    except OSError as error:
+        raise BadInput(
+            f"cannot be read: {error.strerror or error}", where=path, hint="Check the path."
+        ) from None

@@ -1,0 +1,123 @@
+"""Transformer blocks on packed tokens, shared by the encoder and the decoders.
+
+Shapes: T tokens, Tq asking tokens, Tm memory tokens, D width, H heads.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from anymae import draws
+from anymae.errors import BadConfig
+from anymae.kernels import ragged
+from anymae.kernels.attention import attention
+from anymae.kernels.segments import Segments
+from anymae.layouts import Layout
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention among tokens, with one projection for queries, keys and values."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.project = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+        q, k, v = self.qkv(x).view(len(x), 3, self.heads, -1).unbind(1)
+        return self.project(layout.attend(q, k, v).flatten(1))
+
+    def tail(self, x: Tensor, joined: Segments, asking: Segments) -> Tensor:
+        """The output for each sample's last tokens only (see ``ragged.tail``): (Tq, D)."""
+        width = x.shape[1]
+        weight, bias = self.qkv.weight, self.qkv.bias
+        q = F.linear(ragged.tail(x, joined, asking), weight[:width], bias[:width])
+        q = q.view(len(q), self.heads, -1)
+        k, v = F.linear(x, weight[width:], bias[width:]).view(len(x), 2, self.heads, -1).unbind(1)
+        return self.project(attention(q, k, v, asking, joined).flatten(1))
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention from asking tokens to a memory of its own width."""
+
+    def __init__(self, width: int, memory_width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(memory_width, 2 * width)
+        self.project = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, of_x: Segments, memory: Tensor, of_memory: Segments) -> Tensor:
+        q = self.query(x).view(len(x), self.heads, -1)
+        k, v = self.key_value(memory).view(len(memory), 2, self.heads, -1).unbind(1)
+        return self.project(attention(q, k, v, of_x, of_memory).flatten(1))
+
+
+class Mlp(nn.Sequential):
+    """Linear, GELU, linear."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
+
+
+class Block(nn.Module):
+    """A pre-norm block: x + attention(norm(x)), then x + mlp(norm(x))."""
+
+    def __init__(
+        self, width: int, heads: int, mlp_ratio: float, eps: float, drop_path: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.norm_1 = nn.LayerNorm(width, eps=eps)
+        self.attention = SelfAttention(width, heads)
+        self.norm_2 = nn.LayerNorm(width, eps=eps)
+        self.mlp = Mlp(width, int(width * mlp_ratio))
+        self.drop_path = drop_path
+
+    def forward(
+        self,
+        x: Tensor,
+        layout: Layout,
+        segments: Segments,
+        keys: Tensor | None = None,
+        depth: int = 0,
+    ) -> Tensor:
+        if not (self.training and self.drop_path):
+            x = x + self.attention(self.norm_1(x), layout)
+            return x + self.mlp(self.norm_2(x))
+        keep_1, keep_2 = (self._kept(x, segments, keys, 2 * depth + i) for i in (0, 1))
+        x = x + keep_1 * self.attention(self.norm_1(x), layout)
+        return x + keep_2 * self.mlp(self.norm_2(x))
+
+    def tail(self, x: Tensor, joined: Segments, asking: Segments) -> Tensor:
+        """The block's output for each sample's last tokens only: what nobody reads is not
+        computed. x (T, D) joined; returns (Tq, D)."""
+        y = ragged.tail(x, joined, asking)
+        y = y + self.attention.tail(self.norm_1(x), joined, asking)
+        return y + self.mlp(self.norm_2(y))
+
+    def _kept(self, x: Tensor, segments: Segments, keys: Tensor | None, counter: int) -> Tensor:
+        """(T, 1) stochastic depth factors, one draw per sample (Huang et al. 2016)."""
+        if keys is None:
+            raise BadConfig("drop path draws from the batch's keys, and this batch has none")
+        coin = draws.uniform(keys, keys.new_full((), counter), "drop-path")
+        factor = (coin >= self.drop_path).to(x.dtype) / (1 - self.drop_path)
+        return factor[segments.ids(x.device)][:, None]
+
+
+class CrossBlock(nn.Module):
+    """A pre-norm block whose attention reads a memory: asking tokens do not see one another."""
+
+    def __init__(
+        self, width: int, memory_width: int, heads: int, mlp_ratio: float, eps: float
+    ) -> None:
+        super().__init__()
+        self.norm_1 = nn.LayerNorm(width, eps=eps)
+        self.attention = CrossAttention(width, memory_width, heads)
+        self.norm_2 = nn.LayerNorm(width, eps=eps)
+        self.mlp = Mlp(width, int(width * mlp_ratio))
+
+    def forward(self, x: Tensor, of_x: Segments, memory: Tensor, of_memory: Segments) -> Tensor:
+        x = x + self.attention(self.norm_1(x), of_x, memory, of_memory)
+        return x + self.mlp(self.norm_2(x))

@@ -1,0 +1,148 @@
+"""Decoders: who answers for the asked tokens.
+
+Shapes: B samples, S encoded tokens, A asked tokens, D encoder width, W decoder width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from anymae import layouts
+from anymae.blocks import Block, CrossBlock
+from anymae.encoder import EncoderConfig, Latents
+from anymae.kernels import ragged
+from anymae.kernels.segments import Segments
+from anymae.parts import Part
+from anymae.positions import Position
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a decoder is asked: coordinates of the encoded tokens (S, P) and of the asked ones
+    (A, P), how the asked are cut, and the rows of the latents that stand for them, if any."""
+
+    coords: Tensor
+    ask_coords: Tensor
+    of_ask: Segments
+    ask_rows: Tensor | None
+
+
+class Decoder(Part, slot="decoder"):
+    """A part that makes a module ``forward(latents, question) -> (A, W)`` with ``.width`` W."""
+
+    reads_hidden_rows: ClassVar[bool] = False
+    """Whether the encoder must carry hidden tokens (see ``Corruption.keeps_hidden``)."""
+
+    def build(self, encoder: EncoderConfig, position: Position, coord_dim: int) -> nn.Module:
+        raise NotImplementedError
+
+
+class _Sized(Decoder):
+    """Decoders made of blocks. What is None follows the encoder: half its width and a third of
+    its depth, or MAE's 512 x 8 from width 768 on; a head for every 32 of width."""
+
+    width: int | None = Field(default=None, gt=0)
+    depth: int | None = Field(default=None, gt=0)
+    heads: int | None = Field(default=None, gt=0)
+    mlp_ratio: float = Field(default=4.0, gt=0)
+
+    def sized(self, encoder: EncoderConfig) -> tuple[int, int, int]:
+        """Width, depth and heads."""
+        large = encoder.width >= 768
+        width = self.width or (512 if large else max(32, encoder.width // 2 // 32 * 32))
+        depth = self.depth or (8 if large else max(1, encoder.depth // 3))
+        return width, depth, self.heads or max(1, width // 32)
+
+
+class SelfDecoder(_Sized, kind="self"):
+    """Encoded tokens and mask tokens attend to one another (He et al. 2022)."""
+
+    def build(self, encoder: EncoderConfig, position: Position, coord_dim: int) -> nn.Module:
+        width, depth, heads = self.sized(encoder)
+        blocks = [Block(width, heads, self.mlp_ratio, encoder.norm_eps) for _ in range(depth)]
+        return _SelfDecoder(encoder, width, blocks, position.build(coord_dim, width))
+
+
+class CrossDecoder(_Sized, kind="cross"):
+    """Mask tokens read the encoded tokens and not one another, so that any part of the hidden
+    may be asked at its own price (CrossMAE, Fu et al. 2024, without its weighting of layers)."""
+
+    def build(self, encoder: EncoderConfig, position: Position, coord_dim: int) -> nn.Module:
+        width, depth, heads = self.sized(encoder)
+        blocks = [
+            CrossBlock(width, encoder.width, heads, self.mlp_ratio, encoder.norm_eps)
+            for _ in range(depth)
+        ]
+        return _CrossDecoder(encoder, width, blocks, position.build(coord_dim, width))
+
+
+class LinearDecoder(Decoder, kind="linear"):
+    """The encoder's own output for the hidden tokens; the head does the rest (SimMIM)."""
+
+    reads_hidden_rows: ClassVar[bool] = True
+
+    def build(self, encoder: EncoderConfig, position: Position, coord_dim: int) -> nn.Module:
+        return _LinearDecoder(encoder.width)
+
+
+class _Asking(nn.Module):
+    """The asked tokens as one learned vector plus their positions, and the final norm."""
+
+    def __init__(self, encoder: EncoderConfig, width: int, position: nn.Module) -> None:
+        super().__init__()
+        self.width = width
+        self.mask_token = nn.Parameter(torch.empty(width))
+        nn.init.normal_(self.mask_token, std=0.02)
+        self.position = position
+        self.norm = nn.LayerNorm(width, eps=encoder.norm_eps)
+
+    def asked(self, question: Question) -> Tensor:
+        return self.mask_token + self.position(question.ask_coords)
+
+
+class _SelfDecoder(_Asking):
+    def __init__(
+        self, encoder: EncoderConfig, width: int, blocks: list[Block], position: nn.Module
+    ) -> None:
+        super().__init__(encoder, width, position)
+        self.embed = nn.Linear(encoder.width, width)
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, latents: Latents, question: Question) -> Tensor:
+        known = self.embed(latents.x)
+        positions = self.position(question.coords).to(known.dtype)
+        nowhere = positions.new_zeros(latents.of_lead.total, self.width)
+        known = known + ragged.join(nowhere, latents.of_lead, positions, latents.of_tokens)[0]
+        asked = self.asked(question).to(known.dtype)
+        x, joined = ragged.join(known, latents.segments, asked, question.of_ask)
+        for block in self.blocks[:-1]:
+            x = block(x, layouts.full(joined), joined)
+        return self.norm(self.blocks[-1].tail(x, joined, question.of_ask))
+
+
+class _CrossDecoder(_Asking):
+    def __init__(
+        self, encoder: EncoderConfig, width: int, blocks: list[CrossBlock], position: nn.Module
+    ) -> None:
+        super().__init__(encoder, width, position)
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, latents: Latents, question: Question) -> Tensor:
+        x = self.asked(question)
+        for block in self.blocks:
+            x = block(x, question.of_ask, latents.x, latents.segments)
+        return self.norm(x)
+
+
+class _LinearDecoder(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    def forward(self, latents: Latents, question: Question) -> Tensor:
+        return latents.tokens().index_select(0, question.ask_rows)

@@ -1,0 +1,81 @@
+"""Mask: one choice of priority, groups and budget, with separate *see* and *ask* sets.
+
+Shapes: B samples, T tokens, S seen, A asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from anymae.errors import BadConfig
+from anymae.kernels.segments import Segments
+from anymae.masks.budgets import Budget, RatioBudget
+from anymae.masks.groups import EachToken, Groups
+from anymae.masks.priorities import NoisePriority, Priority, noise
+from anymae.masks.select import complement, select
+from anymae.parts import slot_of
+from anymae.tokens import Packed
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What becomes of each token of a batch: ascending packed indices of tokens the encoder
+    sees, ``see`` (S,), of those it does not, ``hide`` (T - S,), and of those the decoder is
+    asked for, ``ask`` (A,), a subset of the hidden."""
+
+    see: Tensor
+    of_see: Segments
+    hide: Tensor
+    of_hide: Segments
+    ask: Tensor
+    of_ask: Segments
+
+
+class Mask(BaseModel):
+    """How tokens are hidden.
+
+    ``budget`` counts groups (tokens, where ``groups`` is ``each``). ``ask`` is the fraction of
+    the hidden tokens that are predicted, drawn at random (at least one): 1 asks for all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    priority: slot_of(Priority) = NoisePriority()
+    groups: slot_of(Groups) = EachToken()
+    budget: slot_of(Budget) = RatioBudget(ratio=0.75)
+    ask: float = Field(default=1.0, gt=0, le=1)
+
+    @property
+    def ratio(self) -> float | None:
+        """The hidden fraction, where the budget is one."""
+        return getattr(self.budget, "ratio", None)
+
+    def with_ratio(self, ratio: float) -> Mask:
+        """The same mask with another hidden fraction."""
+        if not 0 < ratio < 1:
+            raise BadConfig("mask_ratio must be between 0 and 1", found=ratio)
+        return self.model_copy(update={"budget": RatioBudget(ratio=ratio)})
+
+    def draw(self, packed: Packed) -> Roles:
+        """Roles for a batch: a function of each sample's key and coordinates alone."""
+        if packed.keys is None:
+            raise BadConfig("a batch without keys cannot be masked: use Packed.with_keys")
+        see, of_see = self._seen(packed)
+        hide, of_hide = complement(see, packed.segments, of_see)
+        if self.ask == 1:
+            return Roles(see, of_see, hide, of_hide, hide, of_hide)
+        budget = torch.ceil(of_hide.lengths.double() * self.ask - 1e-9).long()
+        chosen = select(noise(packed, of_hide, "ask"), of_hide, budget)
+        return Roles(see, of_see, hide, of_hide, hide[chosen], Segments.of_lengths(budget))
+
+    def _seen(self, packed: Packed) -> tuple[Tensor, Segments]:
+        grouping = self.groups.of(packed)
+        budget = self.budget.seen(grouping.segments.lengths)
+        seen = select(self.priority.of(packed, grouping), grouping.segments, budget)
+        if grouping.of_token is None:
+            return seen, Segments.of_lengths(budget)
+        return grouping.tokens_of(seen, packed.segments)

@@ -1,0 +1,87 @@
+"""Recipe: a published masked method as one choice per slot, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from anymae.adapter import Adapter
+from anymae.config import TrainingConfig
+from anymae.corruption import Corruption, Drop
+from anymae.decoders import Decoder, SelfDecoder
+from anymae.errors import IncompatibleRecipe
+from anymae.losses import Loss, SquaredLoss
+from anymae.masks import Mask
+from anymae.parts import Part, slot_of
+from anymae.positions import Position, SinCosPosition
+from anymae.targets import Content, Target
+
+SLOTS = ("position", "mask", "corruption", "decoder", "target", "loss")
+
+
+class Recipe(BaseModel):
+    """A method: its slots default to MAE's, so a recipe states only what differs.
+
+    ``paper`` is its reference, ``year`` its publication, ``differs`` what this implementation
+    does otherwise than the paper, ``verified`` whether its facts were checked at the source.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    paper: str
+    year: int
+    summary: str
+    differs: str = ""
+    verified: bool = True
+
+    position: slot_of(Position) = SinCosPosition()
+    mask: Mask = Mask()
+    corruption: slot_of(Corruption) = Drop()
+    decoder: slot_of(Decoder) = SelfDecoder()
+    target: slot_of(Target) = Content()
+    loss: slot_of(Loss) = SquaredLoss()
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """The choice in each slot, by slot name."""
+        return {slot: getattr(self, slot) for slot in SLOTS}
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the parts need a modality to provide, e.g. a grid."""
+        return frozenset().union(*(part.needs for part in self._all_parts()))
+
+    @property
+    def works_with(self) -> tuple[str, ...]:
+        """Names of the registered modalities this recipe runs on (imports their adapters)."""
+        from anymae.registry import modalities
+
+        return tuple(
+            name for name, adapter in modalities().items() if self.needs <= adapter.provides
+        )
+
+    def check(self, adapter: Adapter) -> None:
+        """Raise ``IncompatibleRecipe`` if the parts do not fit each other or the modality."""
+        for part in self._all_parts():
+            for need in sorted(part.needs - adapter.provides):
+                raise IncompatibleRecipe(
+                    f"recipe {self.name!r}: {part.slot}={part.kind} needs {need}, which the "
+                    f"{adapter.name} modality does not have"
+                )
+        if self.decoder.reads_hidden_rows and not self.corruption.keeps_hidden:
+            raise IncompatibleRecipe(
+                f"recipe {self.name!r}: decoder={self.decoder.kind} reads hidden tokens from the "
+                f"encoder, but corruption={self.corruption.kind} leaves them out",
+                hint="Use corruption=mask-token, or decoder=self.",
+            )
+        self.target.width(adapter)
+
+    def _all_parts(self) -> list[Part]:
+        mask = self.mask
+        return [
+            self.position, mask.priority, mask.groups, mask.budget,
+            self.corruption, self.decoder, self.target, self.loss,
+        ]  # fmt: skip

@@ -1,0 +1,83 @@
+"""Trivial predictors: what a loss must beat before it means anything.
+
+Two of them, scored with the recipe's own mask, target and loss on real samples: the mean target
+at the token's position over the data, and the mean target over the sample's visible tokens. The
+fraction of the better one's loss that a model removes is reported as explained variance (it is
+that, exactly, for squared errors; for other losses it is the share of the trivial loss removed).
+
+Shapes: T tokens, F numbers a token, A asked tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from anymae.kernels import ragged
+from anymae.masks import Roles
+from anymae.model import Model
+from anymae.tokens import Packed
+
+
+@dataclass(frozen=True)
+class Trivial:
+    """Mean loss per asked token of the two trivial predictors."""
+
+    position_mean: float
+    context_mean: float
+
+    @property
+    def best(self) -> float:
+        """The loss to beat."""
+        return min(self.position_mean, self.context_mean)
+
+    def explained(self, loss: float) -> float:
+        """1 for a perfect model, 0 for one no better than trivial, below 0 for a worse one."""
+        return 1.0 - loss / self.best if self.best > 0 else 0.0
+
+
+@torch.no_grad()
+def trivial(model: Model, batches: Sequence[Packed]) -> Trivial:
+    """Score the trivial predictors on batches (with keys). Position means are learned from the
+    very samples scored, which favours them a little."""
+    drawn = [(packed, model.recipe.mask.draw(packed)) for packed in batches]
+    targets = [model.recipe.target.of(model.adapter, packed) for packed in batches]
+    means = _PositionMeans([p.coords for p in batches], targets)
+    totals, count = [0.0, 0.0], 0
+    for (packed, roles), target in zip(drawn, targets, strict=True):
+        if not roles.of_ask.total:
+            continue
+        asked = target[roles.ask]
+        guesses = means.at(packed.coords[roles.ask]), _context_mean(packed, roles, target)
+        for i, guess in enumerate(guesses):
+            totals[i] += float(model.recipe.loss.per_token(guess, asked).double().sum())
+        count += roles.of_ask.total
+    return Trivial(*(total / max(count, 1) for total in totals))
+
+
+def _context_mean(packed: Packed, roles: Roles, target: Tensor) -> Tensor:
+    """(A, F): the mean target of the tokens seen in the same sample."""
+    means = ragged.mean(target[roles.see], roles.of_see)
+    return means[packed.segments.ids(target.device)[roles.ask]]
+
+
+class _PositionMeans:
+    """The mean target at each coordinate; where a coordinate is rare, close to the global mean."""
+
+    def __init__(self, coords: Sequence[Tensor], targets: Sequence[Tensor]) -> None:
+        everything = torch.cat(list(targets)).double()
+        self.places, which = torch.unique(torch.cat(list(coords)), dim=0, return_inverse=True)
+        overall = everything.mean(0)
+        total = everything.new_zeros(len(self.places), everything.shape[1])
+        total.index_add_(0, which, everything)
+        count = torch.bincount(which, minlength=len(self.places))[:, None]
+        self.means = ((total + overall) / (count + 1)).float()
+
+    def at(self, coords: Tensor) -> Tensor:
+        _, index = torch.unique(torch.cat([self.places, coords]), dim=0, return_inverse=True)
+        place_of = torch.empty_like(index[: len(self.places)])
+        place_of[index[: len(self.places)]] = torch.arange(len(self.places), device=index.device)
+        return self.means[place_of[index[len(self.places) :]]]

@@ -1,0 +1,87 @@
+"""The optimiser: AdamW with MAE's decay groups, learning-rate schedules, a moving average."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from anymae.config import TrainingConfig
+
+
+def adamw(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
+    """AdamW (Loshchilov and Hutter 2019) without weight decay on vectors (biases, norms)."""
+    decayed, free = [], []
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            (decayed if parameter.ndim > 1 else free).append(parameter)
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": free, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=0.0, betas=config.betas, fused=True)
+
+
+def peak_rate(config: TrainingConfig, batch: int) -> float:
+    """The highest learning rate of a run with ``batch`` samples a step."""
+    if config.lr is not None:
+        return config.lr
+    factor = batch / config.lr_batch
+    return config.base_lr * (math.sqrt(factor) if config.lr_scaling == "sqrt" else factor)
+
+
+def rate(config: TrainingConfig, peak: float, done: float) -> float:
+    """The learning rate after a fraction ``done`` (0 to 1) of the run."""
+    if done < config.warmup:
+        return peak * done / config.warmup
+    if config.schedule == "constant":
+        return peak
+    if config.schedule == "wsd":
+        left = min(1.0, (1 - done) / config.decay)
+        return config.min_lr + (peak - config.min_lr) * left
+    turned = (done - config.warmup) / (1 - config.warmup)
+    return config.min_lr + (peak - config.min_lr) * 0.5 * (1 + math.cos(math.pi * turned))
+
+
+class Average:
+    """An exponential moving average of a model's weights: a <- d a + (1 - d) w.
+
+    The decay warms up as (1 + n) / (10 + n), so that short runs do not average the start.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.tensors = {n: t.detach().clone() for n, t in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, updates: int) -> None:
+        """Move towards the weights after optimiser update number ``updates``."""
+        decay = min(self.decay, (1 + updates) / (10 + updates))
+        for name, tensor in model.state_dict().items():
+            mine = self.tensors[name]
+            if mine.is_floating_point():
+                mine.lerp_(tensor, 1 - decay)
+            else:
+                mine.copy_(tensor)
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer, model: nn.Module) -> dict[str, Tensor]:
+    """The optimiser's state as flat named tensors, ``<entry>/<parameter name>``."""
+    flat = {}
+    for name, parameter in model.named_parameters():
+        for entry, value in optimiser.state.get(parameter, {}).items():
+            flat[f"{entry}/{name}"] = value.reshape(1) if value.ndim == 0 else value
+    return flat
+
+
+def restore_optimiser(
+    optimiser: torch.optim.Optimizer, model: nn.Module, flat: dict[str, Tensor]
+) -> None:
+    """The inverse of ``optimiser_tensors``."""
+    for name, parameter in model.named_parameters():
+        mine = {k.split("/", 1)[0]: v for k, v in flat.items() if k.split("/", 1)[1] == name}
+        if mine:
+            optimiser.state[parameter] = {
+                k: v.reshape(()) if k == "step" else v.to(parameter.device) for k, v in mine.items()
+            }

@@ -1,0 +1,340 @@
+"""The one training loop, for every modality and recipe.
+
+A step is a function of its number: its samples, augmentations and masks are drawn from (seed,
+epoch, sample), never from state, so a run that is stopped and continued is the run that was not.
+The loss of a step is its sum over asked tokens divided by their count, over all micro-batches and
+processes.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from anymae.config import TrainingConfig
+from anymae.data.batches import Batch, Batches
+from anymae.data.loader import default_workers, load
+from anymae.data.plan import Plan
+from anymae.data.sources import Source
+from anymae.errors import AnyMAEError, BadInput, Diverged, Interrupted
+from anymae.masks import Roles
+from anymae.model import Model
+from anymae.precision import autocast
+from anymae.tokens import Packed
+from anymae.training.baselines import Trivial
+from anymae.training.checkpoint import Checkpoints, Snapshot
+from anymae.training.defaults import total_draws
+from anymae.training.distributed import World
+from anymae.training.history import write_history
+from anymae.training.optim import Average, adamw, optimiser_tensors, rate, restore_optimiser
+from anymae.training.progress import ProgressLine
+from anymae.training.signals import StopFlag
+
+HOPELESS = 1000.0
+"""A loss this many times the trivial one counts as a bad step."""
+FORGIVEN = 10
+"""Bad samples that never stop a skipping run by themselves."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything a run needs. ``training`` is resolved; ``spare`` is a small good batch for a
+    process that has no sample in a step; ``held_out`` are validation batches with keys."""
+
+    model: Model
+    training: TrainingConfig
+    seed: int
+    precision: str
+    world: World
+    source: Source
+    spare: Packed
+    trivial: Trivial
+    held_out: list[Packed]
+    trivial_held_out: Trivial | None
+    folder: Path
+
+
+@dataclass
+class Progress:
+    """What changes while training, beside tensors: all of it goes into a checkpoint."""
+
+    step: int = 0
+    updates: int = 0
+    bad_in_a_row: int = 0
+    window_loss: float = 0.0
+    window_count: float = 0.0
+    seconds: float = 0.0
+    bad: list[list[str]] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Trainer:
+    """Trains ``setup.model`` in place; ``checkpoints`` hold everything needed to go on."""
+
+    def __init__(self, setup: Setup, checkpoints: Checkpoints) -> None:
+        self.setup, self.checkpoints = setup, checkpoints
+        self.config, self.world = setup.training, setup.world
+        self.model = setup.model.to(self.world.device)
+        self.wrapped = self.world.wrap(self.model)
+        self.optimiser = adamw(self.model, self.config)
+        self.average = Average(self.model, self.config.ema) if self.config.ema else None
+        draws = total_draws(self.config, len(setup.source))
+        self.plan = Plan(len(setup.source), self.config.batch_size, draws, setup.seed)
+        self.progress = Progress()
+
+    # -- the loop --------------------------------------------------------------------------
+
+    def train(self) -> list[dict[str, Any]]:
+        """Run to the end and return the history. Raises ``Interrupted``, ``Diverged`` and what
+        bad data raises, each after a checkpoint of the last finished step."""
+        steps, progress = self.plan.steps, self.progress
+        with StopFlag() as stop, ProgressLine(steps, progress.step, self.world.leads) as line:
+            self.model.train()
+            batches = self._batches()
+            self._mark = (time.perf_counter(), 0.0, 0.0)
+            try:
+                while progress.step < steps:
+                    asked_to_stop = self._step(next(batches), stop.asked)
+                    progress.step += 1
+                    self._look(line)
+                    if asked_to_stop and progress.step < steps:
+                        raise Interrupted(
+                            f"stopped after step {progress.step} of {steps}, checkpoint written",
+                            hint=f"Continue with: anymae resume {self.setup.folder}",
+                        )
+            except AnyMAEError as error:
+                if not isinstance(error, Diverged):
+                    self._save()
+                raise
+        return progress.history
+
+    def _batches(self) -> Iterator[Batch]:
+        config = self.config
+        workers = config.workers
+        if workers is None:
+            workers = default_workers(len(self.setup.source))
+        batches = Batches(
+            self.setup.source,
+            self.model.adapter,
+            self.plan,
+            rank=self.world.rank,
+            world=self.world.size,
+            skip_bad=config.on_bad_sample == "skip",
+        )
+        return load(batches, self.progress.step, workers, pin=self.world.device.type == "cuda")
+
+    def _step(self, batch: Batch, stop: bool) -> bool:
+        """One optimiser step on one global batch; True if any process was asked to stop."""
+        if batch.error is not None:
+            raise batch.error
+        packed = self.setup.spare if batch.packed is None else batch.packed
+        weight = 0.0 if batch.packed is None else 1.0
+        parts = [(p, self.model.recipe.mask.draw(p)) for p in self._micro_batches(packed)]
+        asked = weight * sum(roles.of_ask.total for _, roles in parts)
+        count, tokens, samples, stops, bad = self.world.sum(
+            asked, weight * packed.segments.total, weight * len(packed), stop, len(batch.bad)
+        )
+        self._note_bad(batch.bad, bad, samples)
+        if count:
+            loss = self._backward(parts, weight, count)
+            self._update(loss, count)
+        self._mark = (self._mark[0], self._mark[1] + tokens, self._mark[2] + samples)
+        return stops > 0
+
+    def _micro_batches(self, packed: Packed) -> Iterator[Packed]:
+        """Consecutive samples of at most ``micro_tokens`` tokens (or one larger sample)."""
+        offsets, start = packed.offsets.tolist(), 0
+        while start < len(packed):
+            stop = start + 1
+            while (
+                stop < len(packed)
+                and offsets[stop + 1] - offsets[start] <= self.config.micro_tokens
+            ):
+                stop += 1
+            part = packed if stop - start == len(packed) else packed.slice(start, stop)
+            yield part.to(self.world.device)
+            start = stop
+
+    def _backward(self, parts: list[tuple[Packed, Roles]], weight: float, count: float) -> float:
+        """Gradients of the step's mean loss over ``count`` asked tokens; returns that loss."""
+        total: Tensor | float = 0.0
+        for i, (packed, roles) in enumerate(parts):
+            with self.world.gathering(self.wrapped, last=i == len(parts) - 1):
+                with autocast(self.world.device, self.setup.precision):
+                    loss = self.wrapped(packed, roles).loss
+                # Processes average gradients, so their number is multiplied back.
+                (loss * (weight * self.world.size / count)).backward()
+            total = total + weight * loss.detach().double()
+        return self.world.sum(float(total))[0] / count
+
+    def _update(self, loss: float, count: float) -> None:
+        """Move the weights, unless the step is bad: then nothing but a counter changes."""
+        config, progress = self.config, self.progress
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        self._norm = norm = float(torch.nn.utils.get_total_norm(gradients))
+        hopeless = loss > HOPELESS * max(self.setup.trivial.best, 1e-12)
+        if not (math.isfinite(loss) and math.isfinite(norm)) or hopeless:
+            progress.bad_in_a_row += 1
+            self.optimiser.zero_grad()
+            self._refuse_divergence(loss, norm)
+            return
+        progress.bad_in_a_row = 0
+        if config.clip is not None and norm > config.clip:
+            torch._foreach_mul_(gradients, config.clip / norm)
+        self._rate = rate(config, config.lr, (progress.updates + 0.5) / self.plan.steps)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._rate
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        progress.updates += 1
+        if self.average:
+            self.average.update(self.model, progress.updates)
+        progress.window_loss += loss * count
+        progress.window_count += count
+
+    def _refuse_divergence(self, loss: float, norm: float) -> None:
+        if self.progress.bad_in_a_row >= self.config.bad_steps:
+            raise Diverged(
+                f"training diverged: {self.config.bad_steps} bad steps in a row",
+                where=f"step {self.progress.step + 1}",
+                found=f"loss {loss:.4g}, gradient norm {norm:.4g}",
+                hint=f"Try a lower lr (it was {self.config.lr:.3g}), training.clip=1 or "
+                "precision=fp32; the newest checkpoint is sound.",
+            )
+
+    def _note_bad(self, errors: list[AnyMAEError], everywhere: float, samples: float) -> None:
+        """List skipped samples, and stop once they are too many."""
+        if errors:
+            self.progress.bad += [[str(e.where), str(e)] for e in errors]
+            suffix = "" if self.world.leads else f"-{self.world.rank}"
+            _write_bad(self.setup.folder / f"bad_samples{suffix}.csv", self.progress.bad)
+        if not everywhere:
+            return
+        seen = self.plan.batch * (self.progress.step + 1)
+        found = self.world.sum(len(self.progress.bad))[0]
+        if found > max(FORGIVEN, self.config.bad_samples * seen) or not samples:
+            raise BadInput(
+                "too many bad samples",
+                where=self.setup.folder / "bad_samples.csv",
+                found=f"{found:.0f} of {seen} drawn",
+                expected=f"at most {self.config.bad_samples:.0%} (training.bad_samples)",
+                hint=f"The last: {errors[-1]}" if errors else None,
+            )
+
+    # -- looking and keeping ---------------------------------------------------------------
+
+    def _look(self, line: ProgressLine) -> None:
+        """Log, validate and checkpoint when it is time."""
+        config, step = self.config, self.progress.step
+        last = step == self.plan.steps
+        validates = bool(self.setup.held_out) and (last or step % config.validate_every == 0)
+        if last or validates or step % config.log_every == 0:
+            row = self._row()
+            if validates:
+                row |= self._validate()
+            self.progress.history.append(row)
+            self._mark = (time.perf_counter(), 0.0, 0.0)
+            if self.world.leads:
+                write_history(self.setup.folder / "history.csv", self.progress.history)
+            line.show(row)
+        if last or step % config.checkpoint_every == 0:
+            self._save()
+
+    def _row(self) -> dict[str, Any]:
+        progress = self.progress
+        since, tokens, samples = self._mark
+        seconds = time.perf_counter() - since
+        progress.seconds += seconds
+        loss = progress.window_loss / progress.window_count if progress.window_count else math.nan
+        progress.window_loss = progress.window_count = 0.0
+        row = {
+            "step": progress.step,
+            "epoch": progress.step * self.plan.batch / self.plan.samples,
+            "loss": loss,
+            "explained_variance": self.setup.trivial.explained(loss),
+            "lr": getattr(self, "_rate", 0.0),
+            "grad_norm": getattr(self, "_norm", 0.0),
+            "tokens_per_second": tokens / seconds,
+            "samples_per_second": samples / seconds,
+            "skipped_steps": progress.step - progress.updates,
+            "bad_samples": len(progress.bad),
+            "seconds": progress.seconds,
+        }
+        return {k: v for k, v in row.items() if math.isfinite(v)}
+
+    @torch.no_grad()
+    def _validate(self) -> dict[str, float]:
+        """Masked loss of the held-out samples, with masks that are the same every time."""
+        self.model.eval()
+        total = count = 0.0
+        mine = self.setup.held_out[self.world.rank :: self.world.size]
+        for packed in (p.to(self.world.device) for p in mine):
+            roles = self.model.recipe.mask.draw(packed)
+            with autocast(self.world.device, self.setup.precision):
+                output = self.model(packed, roles)
+            total += float(output.loss)
+            count += output.count
+        self.model.train()
+        total, count = self.world.sum(total, count)
+        loss = total / max(count, 1)
+        explained = self.setup.trivial_held_out.explained(loss)
+        return {"validation_loss": loss, "validation_explained_variance": explained}
+
+    def _save(self) -> None:
+        """A checkpoint of the last finished step, by the leading process."""
+        if self.world.leads and self.progress.step:
+            tensors = {
+                "model": self.model.state_dict(),
+                "optimiser": optimiser_tensors(self.optimiser, self.model),
+            }
+            if self.average:
+                tensors["average"] = self.average.tensors
+            self.checkpoints.save(Snapshot(self.progress.step, tensors, vars(self.progress)))
+        self.world.barrier()
+
+    def restore(self) -> bool:
+        """Continue from the newest sound checkpoint; False if there is none."""
+        weights = {n: (t.shape, t.dtype) for n, t in self.model.state_dict().items()}
+        wanted = {"model": weights, "optimiser": self._optimiser_shapes()}
+        if self.average:
+            wanted["average"] = weights
+        snapshot = self.checkpoints.newest(wanted)
+        if snapshot is None:
+            return False
+        self.progress = Progress(**snapshot.state)
+        self.model.load_state_dict(dict(snapshot.tensors["model"]))
+        if self.progress.updates:
+            restore_optimiser(self.optimiser, self.model, dict(snapshot.tensors["optimiser"]))
+        if self.average:
+            self.average.tensors = {
+                n: t.to(self.world.device) for n, t in snapshot.tensors["average"].items()
+            }
+        return True
+
+    def _optimiser_shapes(self) -> dict[str, tuple[torch.Size, torch.dtype]]:
+        shapes = {}
+        for name, p in self.model.named_parameters():
+            shapes[f"exp_avg/{name}"] = shapes[f"exp_avg_sq/{name}"] = (p.shape, p.dtype)
+            shapes[f"step/{name}"] = (torch.Size([1]), torch.float32)
+        return shapes
+
+    def finished_model(self) -> Model:
+        """The trained model on the CPU in eval mode: the average's weights, if there is one."""
+        if self.average:
+            self.model.load_state_dict(self.average.tensors)
+        return self.model.cpu().eval()
+
+
+def _write_bad(path: Path, rows: list[list[str]]) -> None:
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["where", "reason"])
+        writer.writerows(rows)

@@ -1,0 +1,7 @@
+"""The built-in adapters, one folder each: ``anymae.modalities.<name>``.
+
+Reached through the link ``anymae/modalities`` only, so that no class exists twice.
+"""
+
+if __name__ != "anymae.modalities":
+    raise ImportError(f"{__name__!r} is a folder of anymae: import 'anymae.modalities' instead")

@@ -1,0 +1,1 @@
+"""Images: patches of any rectangle, with any number of channels."""

@@ -1,0 +1,234 @@
+"""The image adapter: non-overlapping patches of any rectangle, any channels, any number type.
+
+Statistics are in the data's own units and learned from it, so uint8, uint16 and floats need no
+conversion and reconstructions come back as the data went in.
+
+Shapes: H rows, W columns, C channels, p and q the patch's height and width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, BinaryIO, ClassVar, Self
+
+import numpy as np
+import torch
+from einops import rearrange
+from pydantic import Field, field_validator
+
+from anymae.adapter import Adapter
+from anymae.errors import BadConfig, BadInput
+from anymae.kernels.segments import Segments
+from anymae.modalities.image.files import EXTENSIONS, read_image
+from anymae.modalities.image.pixels import (
+    ChannelAxis,
+    as_array,
+    guess_channel_axis,
+    random_crop_box,
+    refuse_non_finite,
+    resized,
+    with_channels,
+)
+from anymae.modalities.image.survey import survey
+from anymae.registry import register
+from anymae.tokens import Packed, Tokens
+
+
+@register
+class ImageAdapter(Adapter):
+    """Images as grids of patches.
+
+    Fields that are None are learned from the data by ``fit``: ``patch_size`` from the image size,
+    ``image_size`` (rows, columns) if all images share one (else images keep their own shape, at
+    most ``max_side`` a side, rounded to whole patches), ``channels``, ``mean`` and ``std`` per
+    channel in raw units, ``value_range`` and ``dtype``. Pretraining crops a random
+    ``crop_scale`` of the area to the full size and flips half of the images, as MAE does.
+    """
+
+    name: ClassVar[str] = "image"
+    extensions: ClassVar[tuple[str, ...]] = EXTENSIONS
+    provides: ClassVar[frozenset[str]] = frozenset({"grid", "pixels"})
+
+    patch_size: tuple[int, int] | None = None
+    image_size: tuple[int, int] | None = None
+    max_side: int = Field(default=224, gt=0)
+    channels: int | None = Field(default=None, gt=0)
+    channel_axis: ChannelAxis | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    value_range: tuple[float, float] | None = None
+    dtype: str | None = None
+    crop_scale: tuple[float, float] | None = (0.2, 1.0)
+    crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    flip: bool = True
+    pixel_limit: int = Field(default=64_000_000, gt=0)
+    side_limit: int = Field(default=16_384, gt=0)
+
+    @field_validator("patch_size", "image_size", mode="before")
+    @classmethod
+    def _square(cls, value: Any) -> Any:
+        return (value, value) if isinstance(value, int) else value
+
+    @property
+    def token_dim(self) -> int:
+        p, q = self._fitted("patch_size")
+        return p * q * self._fitted("channels")
+
+    @property
+    def coord_dim(self) -> int:
+        return 2
+
+    def example(self, seed: int) -> np.ndarray:
+        """A (16, 24, 3) uint8 image: a coloured gradient with a bright disc."""
+        draw = np.random.default_rng(seed)
+        rows, columns = np.mgrid[0:16, 0:24] / 24
+        slope = draw.normal(size=(2, 3))
+        image = 0.5 + 0.3 * (rows[..., None] * slope[0] + columns[..., None] * slope[1])
+        centre = draw.uniform(0.2, 0.6, size=2)
+        image[(rows - centre[0]) ** 2 + (columns - centre[1]) ** 2 < 0.03] += 0.4
+        return (image.clip(0, 1) * 255).astype(np.uint8)
+
+    # -- data -------------------------------------------------------------------------------
+
+    def read(self, file: BinaryIO, name: str) -> np.ndarray:
+        return read_image(file, name, self.pixel_limit, self.side_limit)
+
+    def fit(self, samples: Iterable[Any]) -> Self:
+        axes: list[ChannelAxis] = []
+        found = survey(self._in_order(samples, axes), self.channels)
+        height, width = found.size or (self.max_side, self.max_side)
+        patch = self.patch_size or (_default_patch(min(height, width)),) * 2
+        size = self.image_size or found.size
+        learned = {
+            "patch_size": patch,
+            "image_size": size and (_whole(size[0], patch[0]), _whole(size[1], patch[1])),
+            "channels": self.channels or found.channels,
+            "channel_axis": self.channel_axis or (axes[0] if axes else "last"),
+            "mean": self.mean or found.mean,
+            "std": self.std or found.std,
+            "value_range": self.value_range or found.value_range,
+            "dtype": self.dtype or found.dtype,
+        }
+        return self.model_copy(update=learned)
+
+    def augment(self, sample: Any, generator: torch.Generator) -> np.ndarray:
+        image = self._array(sample)
+        size = self._size_for(image)
+        if self.crop_scale is not None:
+            top, left, height, width = random_crop_box(
+                *image.shape[:2], self.crop_scale, self.crop_ratio, generator
+            )
+            image = resized(image[top : top + height, left : left + width], size)
+        if self.flip and torch.rand((), generator=generator) < 0.5:
+            image = image[:, ::-1]
+        return image if self.channel_axis != "first" else image.transpose(2, 0, 1)
+
+    def tokenize(self, sample: Any) -> Tokens:
+        return self.batch_tokenize([sample]).split()[0]
+
+    def batch_tokenize(self, samples: Sequence[Any]) -> Packed:
+        images = [self._whole_patches(self._array(sample)) for sample in samples]
+        if len({image.shape for image in images}) == 1:
+            pixels = torch.from_numpy(np.stack(images))
+            values, grids = self._patches(pixels), [self._grid(images[0])] * len(images)
+        else:
+            pieces = [torch.from_numpy(np.ascontiguousarray(image))[None] for image in images]
+            values = torch.cat([self._patches(piece) for piece in pieces])
+            grids = [self._grid(image) for image in images]
+        coords = torch.cat([_grid_coords(*grid) for grid in grids])
+        return Packed(values, coords, Segments.of_lengths(h * w for h, w in grids))
+
+    def untokenize(self, tokens: Tokens) -> np.ndarray:
+        """(H, W, C) in the data's own units, range and number type."""
+        p, q = self._fitted("patch_size")
+        rows, columns = (int(n) + 1 for n in tokens.coords.amax(0))
+        grid = torch.full((rows * columns, tokens.values.shape[1]), float("nan"))
+        grid[tokens.coords[:, 0] * columns + tokens.coords[:, 1]] = tokens.values.float().cpu()
+        image = rearrange(
+            grid.numpy(), "(h w) (p q c) -> (h p) (w q) c", h=rows, w=columns, p=p, q=q
+        )
+        image = image * np.asarray(self.std) + np.asarray(self.mean)
+        if self.value_range is not None:
+            image = image.clip(*self.value_range)
+        dtype = np.dtype(self.dtype or "float32")
+        return (image.round() if dtype.kind in "ui" else image).astype(dtype)
+
+    def draw(self, axes: Any, sample: Any) -> None:
+        image = as_array(sample, "last")[:, :, :3].astype(np.float64)
+        low, high = self.value_range or (image.min(), image.max())
+        image = ((image - low) / max(high - low, 1e-12)).clip(0, 1)
+        axes.imshow(image if image.shape[2] == 3 else image[:, :, 0], cmap="gray", vmin=0, vmax=1)
+        axes.set_axis_off()
+
+    # -- details ----------------------------------------------------------------------------
+
+    def _fitted(self, field: str) -> Any:
+        value = getattr(self, field)
+        if value is None:
+            raise BadConfig(
+                f"the image adapter does not know its {field} yet",
+                hint=f"Call adapter.fit(samples), or give {field}.",
+            )
+        return value
+
+    def _in_order(self, samples: Iterable[Any], axes: list[ChannelAxis]) -> Iterator[np.ndarray]:
+        """Samples as (H, W, C), noting in ``axes`` where each had its channels."""
+        for i, sample in enumerate(samples):
+            axis = self.channel_axis or guess_channel_axis(np.shape(sample))
+            if axis is not None:
+                axes.append(axis)
+                if axis != axes[0]:
+                    raise BadInput(
+                        "images disagree on where their channels are",
+                        where=f"sample {i} of those looked at",
+                        found=f"shape {np.shape(sample)}",
+                        expected=f"channels {axes[0]}, as in the samples before",
+                        hint="Give modality_options channel_axis.",
+                    )
+            yield as_array(sample, axis)
+
+    def _array(self, sample: Any) -> np.ndarray:
+        array = with_channels(as_array(sample, self.channel_axis), self._fitted("channels"))
+        refuse_non_finite(array)
+        return array
+
+    def _size_for(self, image: np.ndarray) -> tuple[int, int]:
+        """The size, in whole patches, at which an image is tokenized."""
+        if self.image_size is not None:
+            return self.image_size
+        p, q = self._fitted("patch_size")
+        shrink = min(1.0, self.max_side / max(image.shape[:2]))
+        return _whole(image.shape[0] * shrink, p), _whole(image.shape[1] * shrink, q)
+
+    def _whole_patches(self, image: np.ndarray) -> np.ndarray:
+        return resized(image, self._size_for(image))
+
+    def _grid(self, image: np.ndarray) -> tuple[int, int]:
+        p, q = self._fitted("patch_size")
+        return image.shape[0] // p, image.shape[1] // q
+
+    def _patches(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(B, H, W, C) raw to (B tokens, p q C) standardised; channels vary fastest, as in MAE."""
+        mean = torch.tensor(self._fitted("mean"))
+        scale = 1 / torch.tensor(self._fitted("std"))
+        p, q = self._fitted("patch_size")
+        standard = (pixels.float() - mean) * scale
+        return rearrange(standard, "b (h p) (w q) c -> (b h w) (p q c)", p=p, q=q)
+
+
+def _grid_coords(rows: int, columns: int) -> torch.Tensor:
+    """(rows * columns, 2) int64: row and column of each patch, row by row."""
+    return torch.cartesian_prod(torch.arange(rows), torch.arange(columns)).view(-1, 2)
+
+
+def _whole(side: float, patch: int) -> int:
+    return max(1, round(side / patch)) * patch
+
+
+def _default_patch(side: int) -> int:
+    for limit, patch in ((16, 2), (48, 4), (112, 8)):
+        if side <= limit:
+            return patch
+    return 16
+
+
