@@ -30,7 +30,7 @@ def fault(root: Path) -> str | None:
     return None
 
 
-class LinkedFolders(BuildHookInterface):
+class LinkedFolders(BuildHookInterface[Any]):
     """Stops every build (sdist, wheel, editable) of a source tree with a fault."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

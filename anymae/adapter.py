@@ -82,7 +82,7 @@ class Adapter(BaseModel, ABC):
 
     # -- data -------------------------------------------------------------------------------
 
-    def native(self, dataset: Any) -> Sequence | tuple[Sequence, Any] | None:
+    def native(self, dataset: Any) -> Sequence[Any] | tuple[Sequence[Any], Any] | None:
         """A container only this modality knows (a DataFrame, a graph batch) as a sequence of
         samples, or (samples, labels); None if the general sources should read it."""
         return None

@@ -6,7 +6,7 @@ Shapes: B samples, S encoded tokens, A asked tokens, D encoder width, W decoder 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from pydantic import Field
@@ -33,10 +33,14 @@ class Question:
 
 
 class Decoder(Part, slot="decoder"):
-    """A part that makes a module ``forward(latents, question) -> (A, W)`` with ``.width`` W."""
+    """A part that makes a module ``forward(latents, question) -> (A, W)``."""
 
     reads_hidden_rows: ClassVar[bool] = False
     """Whether the encoder must carry hidden tokens (see ``Corruption.keeps_hidden``)."""
+
+    def out_width(self, encoder: EncoderConfig) -> int:
+        """W, the width of the answers."""
+        return encoder.width
 
     def build(self, encoder: EncoderConfig, position: Position, coord_dim: int) -> nn.Module:
         raise NotImplementedError
@@ -50,6 +54,9 @@ class _Sized(Decoder):
     depth: int | None = Field(default=None, gt=0)
     heads: int | None = Field(default=None, gt=0)
     mlp_ratio: float = Field(default=4.0, gt=0)
+
+    def out_width(self, encoder: EncoderConfig) -> int:
+        return self.sized(encoder)[0]
 
     def sized(self, encoder: EncoderConfig) -> tuple[int, int, int]:
         """Width, depth and heads."""
@@ -87,7 +94,7 @@ class LinearDecoder(Decoder, kind="linear"):
     reads_hidden_rows: ClassVar[bool] = True
 
     def build(self, encoder: EncoderConfig, position: Position, coord_dim: int) -> nn.Module:
-        return _LinearDecoder(encoder.width)
+        return _LinearDecoder()
 
 
 class _Asking(nn.Module):
@@ -122,7 +129,8 @@ class _SelfDecoder(_Asking):
         x, joined = ragged.join(known, latents.segments, asked, question.of_ask)
         for block in self.blocks[:-1]:
             x = block(x, layouts.full(joined), joined)
-        return self.norm(self.blocks[-1].tail(x, joined, question.of_ask))
+        last = cast(Block, self.blocks[-1])
+        return self.norm(last.tail(x, joined, question.of_ask))
 
 
 class _CrossDecoder(_Asking):
@@ -140,9 +148,6 @@ class _CrossDecoder(_Asking):
 
 
 class _LinearDecoder(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.width = width
-
     def forward(self, latents: Latents, question: Question) -> Tensor:
+        assert question.ask_rows is not None, "Recipe.check admits only corruptions that keep them"
         return latents.tokens().index_select(0, question.ask_rows)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class AnyMAEError(Exception):
@@ -59,7 +60,7 @@ class AnyMAEError(Exception):
         place = f"{where}, {self.where}" if self.where else str(where)
         return _rebuild(type(self), self.what, place, self.found, self.expected, self.hint)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (
             type(self),
             self.what,
@@ -70,7 +71,14 @@ class AnyMAEError(Exception):
         )
 
 
-def _rebuild(cls, what, where, found, expected, hint):
+def _rebuild(
+    cls: type[AnyMAEError],
+    what: str,
+    where: str | None,
+    found: str | None,
+    expected: str | None,
+    hint: str | None,
+) -> AnyMAEError:
     return cls(what, where=where, found=found, expected=expected, hint=hint)
 
 

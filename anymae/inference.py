@@ -8,7 +8,7 @@ Shapes: B samples, T tokens, D width, F numbers a token.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from anymae.errors import BadConfig
 from anymae.kernels import ragged
 from anymae.masks import Roles
 from anymae.model import Model, Pool
-from anymae.precision import autocast
+from anymae.precision import Precision, autocast
 from anymae.targets import Content
 from anymae.tokens import Packed, Tokens
 
@@ -39,7 +39,7 @@ def embed(
     pool: Pool = "mean",
     layer: int = -1,
     batch_size: int | None = None,
-    precision: str = "fp32",
+    precision: Precision = "fp32",
 ) -> np.ndarray | list[np.ndarray]:
     """See ``Model.embed``. ``precision`` is that of the matrix products; features are float32."""
     layer = _checked_layer(model, layer)
@@ -128,7 +128,7 @@ def reconstruct(
     mask = mask.model_copy(update={"ask": 1.0})
     source = open_source(dataset, model.adapter)
     device = next(model.parameters()).device
-    parts: tuple[list, list, list] = ([], [], [])
+    parts: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
     for start in range(0, len(source), 64):
         indices = range(start, min(start + 64, len(source)))
         packed = read_batch(source, model.adapter, indices, seed, "reconstruct").to(device)
@@ -152,10 +152,7 @@ def _three_versions(
     rebuilt[roles.ask] = target.undo(prediction, content).to(rebuilt.dtype)
     masked = packed.values.clone()
     masked[roles.hide] = float("nan")
-    return tuple(_with_values(packed, v).split() for v in (packed.values, masked, rebuilt))
-
-
-def _with_values(packed: Packed, values: Tensor) -> Packed:
-    from dataclasses import replace
-
-    return replace(packed, values=values).to("cpu")
+    original, hidden, answer = (
+        replace(packed, values=v).to("cpu").split() for v in (packed.values, masked, rebuilt)
+    )
+    return original, hidden, answer

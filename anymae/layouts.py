@@ -31,7 +31,7 @@ class Layout:
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Self-attention inside each part, q, k, v (T, H, D): (T, H, D)."""
-        if self.order is None:
+        if self.order is None or self.inverse is None:
             return attention(q, k, v, self.segments, self.segments)
         q, k, v = (x.index_select(0, self.order) for x in (q, k, v))
         return attention(q, k, v, self.segments, self.segments).index_select(0, self.inverse)

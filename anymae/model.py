@@ -74,7 +74,8 @@ class Model(nn.Module):
             self.corruption = recipe.corruption.build(encoder.width)
             self.encoder = Encoder(encoder)
             self.decoder = recipe.decoder.build(encoder, recipe.position, adapter.coord_dim)
-            self.head = adapter.head(self.decoder.width, recipe.target.width(adapter))
+            width = recipe.decoder.out_width(encoder)
+            self.head = adapter.head(width, recipe.target.width(adapter))
             initialise(self)
 
     # -- the method ------------------------------------------------------------------------
@@ -83,9 +84,7 @@ class Model(nn.Module):
         """Predict the asked tokens of a batch and score the predictions."""
         asked = packed.select(roles.ask, roles.of_ask)
         latents, rows, index = self._encode_masked(packed, roles)
-        question = Question(
-            packed.coords.index_select(0, index), asked.coords, roles.of_ask, rows
-        )
+        question = Question(packed.coords.index_select(0, index), asked.coords, roles.of_ask, rows)
         prediction = self.head(self.decoder(latents, question), asked.coords)
         with torch.no_grad():
             target = self.recipe.target.of(self.adapter, asked)

@@ -7,17 +7,19 @@ command line it is its kind (``"sincos"``) or a mapping with the kind and its fi
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar, Self, cast
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
-    SerializeAsAny,
+    GetCoreSchemaHandler,
+    SerializerFunctionWrapHandler,
     ValidationError,
     model_serializer,
 )
+from pydantic_core import core_schema
 
 from anymae.errors import BadConfig, unknown_name
 
@@ -53,45 +55,53 @@ class Part(BaseModel):
         return dict(cls._kinds)
 
     @model_serializer(mode="wrap")
-    def _with_kind(self, dump) -> dict[str, Any]:
+    def _with_kind(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {"kind": self.kind, **dump(self)}
 
-
-def resolve(base: type[Part], value: Any) -> Part:
-    """A part of ``base``'s slot from a part, a kind, or a mapping with a kind."""
-    if isinstance(value, base):
-        return value
-    if isinstance(value, str):
-        value = {"kind": value}
-    if not isinstance(value, Mapping) or "kind" not in value:
-        raise BadConfig(
-            f"{base.slot} must be a kind or a mapping with a kind",
-            found=repr(value),
-            expected=f"one of {', '.join(sorted(base._kinds))}",
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """A field typed with a slot's base takes any part of the slot, and keeps its kind."""
+        if cls.kind or not cls.slot:
+            return handler(source)
+        return core_schema.no_info_plain_validator_function(
+            cls._parsed,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda part, info: part.model_dump(mode=info.mode), info_arg=True
+            ),
         )
-    fields = dict(value)
-    kind = fields.pop("kind")
-    if kind not in base._kinds:
-        raise unknown_name(f"{base.slot} kind", kind, base._kinds)
-    return base._kinds[kind](**fields)
 
-
-def slot_of(base: type[Part]) -> Any:
-    """The field type of a slot: accepts what ``resolve`` accepts, keeps subclasses in JSON."""
-
-    def parse(value: Any) -> Part:
+    @classmethod
+    def _parsed(cls, value: Any) -> Part:
         try:
-            return resolve(base, value)
+            return cls.resolve(value)
         except BadConfig as error:
             raise ValueError(str(error)) from None
 
-    return Annotated[SerializeAsAny[base], BeforeValidator(parse)]
+    @classmethod
+    def resolve(cls, value: Any) -> Self:
+        """A part of this slot from a part, a kind, or a mapping with a kind and its fields.
+        Raises ``BadConfig``, or pydantic's error for a wrong field."""
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, str):
+            value = {"kind": value}
+        if not isinstance(value, Mapping) or "kind" not in value:
+            raise BadConfig(
+                f"{cls.slot} must be a kind or a mapping with a kind",
+                found=repr(value),
+                expected=f"one of {', '.join(sorted(cls._kinds))}",
+            )
+        fields = dict(value)
+        kind = fields.pop("kind")
+        if kind not in cls._kinds:
+            raise unknown_name(f"{cls.slot} kind", kind, cls._kinds)
+        return cast(Self, cls._kinds[kind](**fields))
 
 
 def explain_invalid(error: ValidationError, where: str, known: type[BaseModel]) -> BadConfig:
     """A pydantic error as one typed line naming the first wrong field."""
-    import difflib
-
     first = error.errors()[0]
     field = ".".join(str(p) for p in first["loc"] if not str(p).startswith("function-"))
     hint = None

@@ -67,9 +67,10 @@ class _SinCos(nn.Module):
         if pairs == 0:
             raise BadConfig(f"width {width} is too narrow for {coord_dim} coordinates")
         frequencies = longest ** (-torch.arange(pairs, dtype=torch.float64) / pairs)
+        self.frequencies: Tensor
         self.register_buffer("frequencies", frequencies, persistent=False)
         self.padding = width - 2 * pairs * coord_dim
-        self._tables: dict[tuple[int, torch.dtype], Tensor] = {}
+        self._tables: dict[int, Tensor] = {}
 
     def forward(self, coords: Tensor) -> Tensor:
         if coords.dtype.is_floating_point or coords.device.type != "cpu" or not len(coords):
@@ -123,5 +124,3 @@ class _Nowhere(nn.Module):
 
     def forward(self, coords: Tensor) -> Tensor:
         return torch.zeros(len(coords), self.width, device=coords.device)
-
-

@@ -13,7 +13,7 @@ from anymae.decoders import Decoder, SelfDecoder
 from anymae.errors import IncompatibleRecipe
 from anymae.losses import Loss, SquaredLoss
 from anymae.masks import Mask
-from anymae.parts import Part, slot_of
+from anymae.parts import Part
 from anymae.positions import Position, SinCosPosition
 from anymae.targets import Content, Target
 
@@ -36,12 +36,12 @@ class Recipe(BaseModel):
     differs: str = ""
     verified: bool = True
 
-    position: slot_of(Position) = SinCosPosition()
+    position: Position = SinCosPosition()
     mask: Mask = Mask()
-    corruption: slot_of(Corruption) = Drop()
-    decoder: slot_of(Decoder) = SelfDecoder()
-    target: slot_of(Target) = Content()
-    loss: slot_of(Loss) = SquaredLoss()
+    corruption: Corruption = Drop()
+    decoder: Decoder = SelfDecoder()
+    target: Target = Content()
+    loss: Loss = SquaredLoss()
     training: TrainingConfig = Field(default_factory=TrainingConfig)
 
     @property

@@ -11,8 +11,10 @@ import pkgutil
 import warnings
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import TypeVar
 
 from anymae.adapter import Adapter
@@ -82,16 +84,19 @@ def _built_in_names() -> frozenset[str]:
     return frozenset(
         info.name
         for info in pkgutil.iter_modules(package.__path__)
-        if info.ispkg and any((Path(p) / info.name / "adapter.py").exists() for p in package.__path__)
+        if info.ispkg
+        and any((Path(p) / info.name / "adapter.py").exists() for p in package.__path__)
     )
 
 
 @cache
-def _entry_points():
-    found = {}
+def _entry_points() -> dict[str, EntryPoint]:
+    found: dict[str, EntryPoint] = {}
     for point in entry_points(group=GROUP):
         if point.name in found or point.name in _built_in_names():
-            warnings.warn(f"two packages claim the modality {point.name!r}; the first is used", stacklevel=2)
+            warnings.warn(
+                f"two packages claim the modality {point.name!r}; the first is used", stacklevel=2
+            )
             continue
         found[point.name] = point
     return found
@@ -109,13 +114,13 @@ def recipes() -> dict[str, Recipe]:
     return found
 
 
-def _recipe_modules():
+def _recipe_modules() -> Iterator[ModuleType]:
     package = importlib.import_module("anymae.recipes")
     for info in pkgutil.iter_modules(package.__path__):
         yield importlib.import_module(f"anymae.recipes.{info.name}")
     for name in sorted(_built_in_names()):
         path = f"{_BUILT_IN}.{name}.recipes"
-        if importlib.util.find_spec(path) is not None:
+        if find_spec(path) is not None:
             yield importlib.import_module(path)
 
 

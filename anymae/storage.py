@@ -28,6 +28,9 @@ FORMAT = 1
 """Version of the folder's layout; a newer one is refused."""
 JSON_LIMIT = 64_000_000
 
+Wanted = Mapping[str, tuple[torch.Size, torch.dtype]]
+"""Shape and type of each tensor a file must hold."""
+
 
 def save_model(model: Model, folder: Path) -> Path:
     """Write a model folder; it appears complete or not at all. Replaces an older one."""
@@ -90,7 +93,7 @@ def read_config(path: Path) -> ModelConfig:
         raise CheckpointError(str(error)) from None
 
 
-def read_tensors(path: Path, wanted: Mapping[str, tuple[torch.Size, torch.dtype]]) -> dict[str, Tensor]:
+def read_tensors(path: Path, wanted: Wanted) -> dict[str, Tensor]:
     """Tensors of a safetensors file, copied out of it. Raises ``CheckpointError`` unless names,
     shapes and types are exactly those wanted."""
     try:
@@ -101,7 +104,7 @@ def read_tensors(path: Path, wanted: Mapping[str, tuple[torch.Size, torch.dtype]
         raise CheckpointError(f"cannot be read: {error}", where=path) from None
 
 
-def _refuse_differences(path: Path, file: Any, wanted: Mapping) -> None:
+def _refuse_differences(path: Path, file: Any, wanted: Wanted) -> None:
     found = set(file.keys())
     for what, names in (("missing", wanted.keys() - found), ("unknown", found - wanted.keys())):
         if names:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from anymae.errors import BadInput
+from anymae.errors import BadConfig, BadInput
 from anymae.kernels.segments import Segments
 
 
@@ -48,6 +48,22 @@ class Tokens:
                     f"{name} and values disagree on the number of tokens",
                     found=f"{len(tensor)} and {len(self.values)}",
                 )
+        if self.edges is not None:
+            self._refuse_bad_edges(self.edges)
+
+    def _refuse_bad_edges(self, edges: Tensor) -> None:
+        """An index past the sample's end would silently point into the next sample of a batch."""
+        fits = edges.ndim == 2 and len(edges) == 2 and not edges.dtype.is_floating_point
+        inside = True
+        if fits and edges.numel() and edges.device.type == "cpu":  # elsewhere it would wait
+            inside = int(edges.min()) >= 0 and int(edges.max()) < len(self)
+        if not (fits and inside):
+            raise BadInput(
+                "edges must be pairs of token indices",
+                found=f"shape {tuple(edges.shape)}"
+                + ("" if inside else f", indices {int(edges.min())} to {int(edges.max())}"),
+                expected=f"integers of shape (2, E) from 0 to {len(self) - 1}",
+            )
 
     def __len__(self) -> int:
         return len(self.values)
@@ -78,6 +94,13 @@ class Packed:
     @property
     def device(self) -> torch.device:
         return self.values.device
+
+    @property
+    def drawing_keys(self) -> Tensor:
+        """``keys``, for those who draw. Raises ``BadConfig`` if the batch has none."""
+        if self.keys is None:
+            raise BadConfig("nothing can be drawn for a batch without keys: use Packed.with_keys")
+        return self.keys
 
     def __len__(self) -> int:
         return len(self.segments)
@@ -192,19 +215,28 @@ def concatenate(batches: Sequence[Packed]) -> Packed:
         edges=None
         if first.edges is None
         else torch.cat([b.edges + start for b, start in zip(batches, starts, strict=False)], 1),
-        keys=None if first.keys is None else torch.cat([b.keys for b in batches]),
+        keys=None if first.keys is None else torch.cat([b.drawing_keys for b in batches]),
     )
 
 
 def _refuse_mismatch(i: int, sample: Tokens, first: Tokens) -> None:
     if len(sample) == 0:
         raise BadInput("a sample without tokens cannot be packed", where=f"sample {i} of the batch")
-    found = (sample.values.shape[1], sample.coords.shape[1])
-    wanted = (first.values.shape[1], first.coords.shape[1])
-    if found != wanted or sample.side.keys() != first.side.keys():
+    found, wanted = _kind(sample), _kind(first)
+    if found != wanted:
         raise BadInput(
             "samples of one batch must have tokens of one kind",
             where=f"sample {i} of the batch",
-            found=f"(token_dim, coord_dim) {found}, side {sorted(sample.side)}",
-            expected=f"{wanted}, side {sorted(first.side)} as in the first sample",
+            found=found,
+            expected=f"{wanted} as in the first sample",
         )
+
+
+def _kind(sample: Tokens) -> str:
+    """What samples of one batch must share."""
+    side = {name: tuple(t.shape[1:]) for name, t in sorted(sample.side.items())}
+    context = {name: tuple(t.shape) for name, t in sorted(sample.context.items())}
+    return (
+        f"token_dim {sample.values.shape[1]}, coord_dim {sample.coords.shape[1]}, side {side}, "
+        f"context {context}, {'no ' if sample.edges is None else ''}edges"
+    )

@@ -7,8 +7,10 @@ fault, so that none can pass by seeing nothing.
 import ast
 import graphlib
 import importlib.util
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,6 +28,13 @@ HEAVY = (
     "torchaudio",
     "transformers",
 )
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "open3d": "open3d-cpu",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
+"""Where a package's import name is not its name in pyproject.toml."""
 VAGUE = {"utils", "helpers", "common", "misc"}
 
 
@@ -238,6 +247,31 @@ def test_a_circle_is_found():
 )
 def test_a_late_import_closes_no_circle(late):
     assert not circle(import_graph({"a.b": "from a.c import x", "a.c": late}, set()))
+
+
+def undeclared(named: set[str], declared: set[str]) -> set[str]:
+    """Imported packages that are neither ours, nor the library's, nor a declared dependency."""
+    foreign = {name.partition(".")[0] for name in named} - sys.stdlib_module_names - {"anymae"}
+    names = {DISTRIBUTIONS.get(name, name).replace("_", "-") for name in foreign}
+    return names - declared - {"triton"}  # which comes with torch where there is one
+
+
+def test_every_package_imported_is_declared():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *(r for e in extras if e != "dev" for r in extras[e])]
+    declared = {re.match(r"[\w-]+", requirement)[0] for requirement in wanted}
+    named = set()
+    for module, path in sources().items():
+        if not is_within(module, "anymae.benchmarks"):  # which may import the peers they measure
+            tree = ast.parse(path.read_text())
+            named |= imports(ast.walk(tree), module, path.stem == "__init__")
+    assert not undeclared(named, declared)
+
+
+def test_an_undeclared_package_is_found():
+    named = {"os.path", "anymae.model", "PIL.Image", "click", "torch_geometric.data"}
+    assert undeclared(named, {"pillow", "torch-geometric"}) == {"click"}
 
 
 def loaded_by(code: str) -> list[str]:

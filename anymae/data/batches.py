@@ -6,7 +6,7 @@ the way out of a loader's worker.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,7 +31,7 @@ class Batch:
     error: AnyMAEError | None = None
 
 
-class Batches(Dataset):
+class Batches(Dataset[Batch]):
     """``self[step]`` is the rank's batch of that step of the plan."""
 
     def __init__(
@@ -102,6 +102,17 @@ def read_batch(source: Source, adapter: Adapter, indices: Sequence[int], *purpos
     samples = [source[i] for i in indices]
     packed = tokenized(adapter, samples, [source.where(i) for i in indices])
     return packed.with_keys(torch.tensor([draws.key(*purpose, i) for i in indices]))
+
+
+def micro_batches(packed: Packed, tokens: int) -> Iterator[Packed]:
+    """Consecutive samples of at most ``tokens`` tokens together (or one larger sample)."""
+    offsets, start = packed.offsets.tolist(), 0
+    while start < len(packed):
+        stop = start + 1
+        while stop < len(packed) and offsets[stop + 1] - offsets[start] <= tokens:
+            stop += 1
+        yield packed if stop - start == len(packed) else packed.slice(start, stop)
+        start = stop
 
 
 def _from_worker(error: Exception, step: int) -> BadInput:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 import torch
 
 from anymae import draws
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Plan:
         ]
 
 
-def share(items: list, rank: int, world: int) -> list:
+def share(items: list[Item], rank: int, world: int) -> list[Item]:
     """The slice of a global batch that one of ``world`` ranks computes; sizes differ by one."""
     return items[len(items) * rank // world : len(items) * (rank + 1) // world]
 

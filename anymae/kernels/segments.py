@@ -8,7 +8,7 @@ Shapes: B samples, T tokens.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 
 import torch
@@ -35,7 +35,7 @@ class Segments:
         torch.cumsum(lengths, 0, out=offsets[1:])
         return cls(offsets)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type[Segments], tuple[Tensor]]:
         return Segments, (self.offsets,)
 
     def __len__(self) -> int:
@@ -63,7 +63,7 @@ class Segments:
             return None
         return self.longest
 
-    def _cached(self, name: str, device: torch.device | str, make) -> Tensor:
+    def _cached(self, name: str, device: torch.device | str, make: Callable[[], Tensor]) -> Tensor:
         place = (name, torch.device(device))
         if place not in self._on_device:
             self._on_device[place] = make().to(device, non_blocking=True)
@@ -83,8 +83,7 @@ class Segments:
             "within",
             device,
             lambda: (
-                torch.arange(self.total)
-                - torch.repeat_interleave(self.offsets[:-1], self.lengths)
+                torch.arange(self.total) - torch.repeat_interleave(self.offsets[:-1], self.lengths)
             ),
         )
 

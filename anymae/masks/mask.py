@@ -17,7 +17,6 @@ from anymae.masks.budgets import Budget, RatioBudget
 from anymae.masks.groups import EachToken, Groups
 from anymae.masks.priorities import NoisePriority, Priority, noise
 from anymae.masks.select import complement, select
-from anymae.parts import slot_of
 from anymae.tokens import Packed
 
 
@@ -44,9 +43,9 @@ class Mask(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    priority: slot_of(Priority) = NoisePriority()
-    groups: slot_of(Groups) = EachToken()
-    budget: slot_of(Budget) = RatioBudget(ratio=0.75)
+    priority: Priority = NoisePriority()
+    groups: Groups = EachToken()
+    budget: Budget = RatioBudget(ratio=0.75)
     ask: float = Field(default=1.0, gt=0, le=1)
 
     @property
@@ -62,8 +61,6 @@ class Mask(BaseModel):
 
     def draw(self, packed: Packed) -> Roles:
         """Roles for a batch: a function of each sample's key and coordinates alone."""
-        if packed.keys is None:
-            raise BadConfig("a batch without keys cannot be masked: use Packed.with_keys")
         see, of_see = self._seen(packed)
         hide, of_hide = complement(see, packed.segments, of_see)
         if self.ask == 1:

@@ -28,7 +28,7 @@ class Priority(Part, slot="priority"):
 def noise(packed: Packed, segments: Segments, purpose: str) -> Tensor:
     """One uniform number for each member of each sample."""
     owner, place = segments.ids(packed.device), segments.within(packed.device)
-    return draws.uniform(packed.keys[owner], place, purpose)
+    return draws.uniform(packed.drawing_keys[owner], place, purpose)
 
 
 class NoisePriority(Priority, kind="noise"):
@@ -68,7 +68,7 @@ class BlockPriority(Priority, kind="block"):
 
     def of(self, packed: Packed, grouping: Grouping) -> Tensor:
         low, extent = _extents(packed)
-        centre, half = self._boxes(packed.keys, low, extent)
+        centre, half = self._boxes(packed.drawing_keys, low, extent)
         owner = packed.segments.ids(packed.device)
         distance = (packed.coords[:, None].float() + 0.5 - centre[owner]).abs()
         inside = (distance <= half[owner]).all(-1)

@@ -91,7 +91,7 @@ class Checkpoints:
         write_json(folder / "manifest.json", manifest)
         sync_folder(folder)
 
-    def newest(self, wanted: Mapping[str, Callable[[], Wanted]]) -> Snapshot | None:
+    def newest(self, wanted: Mapping[str, Wanted]) -> Snapshot | None:
         """The newest sound checkpoint with the ``wanted`` groups of tensors, or None if there is
         none at all. Raises ``CheckpointError`` if all are damaged."""
         reasons = []
@@ -110,7 +110,7 @@ class Checkpoints:
             )
         return None
 
-    def _read(self, folder: Path, wanted: Mapping[str, Callable[[], Wanted]]) -> Snapshot:
+    def _read(self, folder: Path, wanted: Mapping[str, Wanted]) -> Snapshot:
         manifest = read_json(folder / "manifest.json")
         version = manifest.get("format")
         if not isinstance(version, int) or version > FORMAT:
@@ -121,7 +121,7 @@ class Checkpoints:
             if Path(name).name != name or _fingerprint(folder / name) != fingerprint:
                 raise CheckpointError("file does not match its hash", where=folder / name)
         tensors = {
-            group: read_tensors(folder / f"{group}.safetensors", shapes())
+            group: read_tensors(folder / f"{group}.safetensors", shapes)
             for group, shapes in wanted.items()
         }
         return Snapshot(int(manifest["step"]), tensors, read_json(folder / "state.json"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -38,7 +39,7 @@ class World:
         """The largest of each number over all processes."""
         return self._reduced(numbers, dist.ReduceOp.MAX)
 
-    def _reduced(self, numbers: tuple[float, ...], how: dist.ReduceOp) -> list[float]:
+    def _reduced(self, numbers: tuple[float, ...], how: Any) -> list[float]:
         if self.size == 1:
             return [float(n) for n in numbers]
         tensor = torch.tensor(numbers, dtype=torch.float64, device=self.device)
@@ -56,9 +57,11 @@ class World:
             return model
         return DistributedDataParallel(model)
 
-    def gathering(self, wrapped: nn.Module, last: bool) -> AbstractContextManager:
+    def gathering(self, wrapped: nn.Module, last: bool) -> AbstractContextManager[None]:
         """Exchange gradients after the last of several accumulated passes only."""
-        return nullcontext() if last or self.size == 1 else wrapped.no_sync()
+        if last or not isinstance(wrapped, DistributedDataParallel):
+            return nullcontext()
+        return wrapped.no_sync()
 
 
 def join(device: str) -> World:
@@ -83,12 +86,12 @@ def pick_device(device: str, local_rank: int = 0) -> torch.device:
     try:
         place = torch.device(device)
     except RuntimeError:
-        raise BadConfig("unknown device", found=repr(device), expected="auto, cpu, cuda ...") from None
+        raise BadConfig(
+            "unknown device", found=repr(device), expected="auto, cpu, cuda ..."
+        ) from None
     if place.type == "cuda":
         if not torch.cuda.is_available():
             raise BadConfig("no CUDA device here", found=repr(device), hint="Use device='cpu'.")
         if place.index is None:
             place = torch.device("cuda", local_rank)
     return place
-
-

@@ -43,6 +43,10 @@ def read_history(path: Path) -> list[dict[str, Any]]:
     """The rows of a ``history.csv``; empty cells are left out."""
     with open(path, newline="") as file:
         return [
-            {k: (int(v) if k in ("step", "skipped_steps", "bad_samples") else float(v)) for k, v in row.items() if v}
+            {
+                k: (int(v) if k in ("step", "skipped_steps", "bad_samples") else float(v))
+                for k, v in row.items()
+                if v
+            }
             for row in csv.DictReader(file)
         ]

@@ -9,20 +9,22 @@ from pathlib import Path
 from anymae.errors import BadConfig
 
 try:
-    import fcntl
+    from fcntl import LOCK_EX, LOCK_NB, flock
+
+    LOCKS = True
 except ImportError:  # not a POSIX system
-    fcntl = None
+    LOCKS = False
 
 
 @contextmanager
 def owned(folder: Path, warn: Callable[[str], None]) -> Iterator[None]:
     """Hold the folder's lock. Raises ``BadConfig`` if another process has it."""
     with open(folder / ".lock", "w") as file:
-        if fcntl is None:
+        if not LOCKS:
             warn("this system has no file locks: do not start the same run twice")
         else:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                flock(file, LOCK_EX | LOCK_NB)
             except BlockingIOError:
                 raise BadConfig(
                     "another process is training in this folder",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,8 @@ from anymae.config import TrainingConfig
 
 def adamw(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
     """AdamW (Loshchilov and Hutter 2019) without weight decay on vectors (biases, norms)."""
-    decayed, free = [], []
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
     for parameter in model.parameters():
         if parameter.requires_grad:
             (decayed if parameter.ndim > 1 else free).append(parameter)
@@ -66,22 +68,26 @@ class Average:
                 mine.copy_(tensor)
 
 
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
 def optimiser_tensors(optimiser: torch.optim.Optimizer, model: nn.Module) -> dict[str, Tensor]:
-    """The optimiser's state as flat named tensors, ``<entry>/<parameter name>``."""
+    """The optimiser's state as flat named tensors, ``<entry>/<parameter name>``; zeros for what
+    has not been updated yet, which is the same thing to AdamW."""
     flat = {}
     for name, parameter in model.named_parameters():
-        for entry, value in optimiser.state.get(parameter, {}).items():
-            flat[f"{entry}/{name}"] = value.reshape(1) if value.ndim == 0 else value
+        state = optimiser.state.get(parameter) or {}
+        for entry in MOMENTS:
+            flat[f"{entry}/{name}"] = state.get(entry, torch.zeros_like(parameter))
+        flat[f"step/{name}"] = state.get("step", torch.zeros(())).float().reshape(1)
     return flat
 
 
 def restore_optimiser(
-    optimiser: torch.optim.Optimizer, model: nn.Module, flat: dict[str, Tensor]
+    optimiser: torch.optim.Optimizer, model: nn.Module, flat: Mapping[str, Tensor]
 ) -> None:
     """The inverse of ``optimiser_tensors``."""
     for name, parameter in model.named_parameters():
-        mine = {k.split("/", 1)[0]: v for k, v in flat.items() if k.split("/", 1)[1] == name}
-        if mine:
-            optimiser.state[parameter] = {
-                k: v.reshape(()) if k == "step" else v.to(parameter.device) for k, v in mine.items()
-            }
+        state = {e: flat[f"{e}/{name}"].to(parameter.device) for e in MOMENTS}
+        step = flat[f"step/{name}"].reshape(()).to(parameter.device)
+        optimiser.state[parameter] = {**state, "step": step}

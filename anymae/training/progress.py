@@ -37,7 +37,10 @@ class ProgressLine:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         if self._live:
             self._live.stop()
@@ -51,12 +54,12 @@ class ProgressLine:
             self._live.update(self._task, completed=row["step"], description=text)
         elif row["step"] == self._steps or time.monotonic() - self._last > QUIET_SECONDS:
             self._last = time.monotonic()
-            self._console.print(text)
+            self._console.print(text, soft_wrap=True)
 
     def say(self, text: str) -> None:
         """A notice above the live line."""
         if self._shown:
-            self._console.print(text, markup=False)
+            self._console.print(text, markup=False, soft_wrap=True)
 
 
 def describe(row: dict[str, Any], steps: int) -> str:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from anymae.errors import BadConfig
+from anymae.config import validated
+from anymae.errors import BadConfig, CheckpointError
 from anymae.model import Model, ModelConfig
-from anymae.storage import FORMAT
+from anymae.precision import Precision
+from anymae.registry import modality
+from anymae.storage import FORMAT, read_json
+from anymae.targets import Content
 
 NOT_IDENTITY = {"workers", "log_every", "keep", "checkpoint_every"}
 """Training fields that may change when a run is continued: they are no part of its result."""
@@ -24,9 +29,28 @@ class RunConfig(BaseModel):
     format: int = FORMAT
     model: ModelConfig
     seed: int
-    precision: Literal["fp32", "bf16"]
+    precision: Precision
     validation: float | str | None
+    """The fraction held out, the path of the validation data, or ``"given"``."""
     data: str
+    """The data's fingerprint."""
+    data_path: str | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Arguments with which ``pretrain`` repeats this run on the same data."""
+        if self.validation == "given":
+            raise BadConfig(
+                "this run's validation data were not a path, so they cannot be found again",
+                hint="Call anymae.pretrain with the same arguments instead.",
+            )
+        return {
+            "modality": validated(modality(self.model.modality), self.model.adapter, "adapter"),
+            "recipe": self.model.recipe,
+            "size": self.model.encoder,
+            "seed": self.seed,
+            "precision": self.precision,
+            "validation": self.validation,
+        }
 
     def refuse_difference(self, other: RunConfig, folder: Path) -> None:
         """Raise ``BadConfig`` naming the first field in which another configuration differs."""
@@ -42,10 +66,11 @@ class RunConfig(BaseModel):
     def _identity(self) -> dict[str, Any]:
         fields = self.model_dump(mode="json")
         training = fields["model"]["recipe"]["training"]
+        fields.pop("data_path")
         return fields | {"training": {k: v for k, v in training.items() if k not in NOT_IDENTITY}}
 
 
-def _differences(mine: Any, theirs: Any, path: str):
+def _differences(mine: Any, theirs: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
     if isinstance(mine, dict) and isinstance(theirs, dict):
         for key in sorted(mine.keys() | theirs.keys()):
             if key == "training" and path.endswith("recipe"):
@@ -55,17 +80,29 @@ def _differences(mine: Any, theirs: Any, path: str):
         yield path, mine, theirs
 
 
+def read_run_config(folder: Path) -> RunConfig:
+    """The configuration of a run folder. Raises ``CheckpointError``, ``BadConfig``."""
+    path = folder / "config.json"
+    if not path.exists():
+        raise CheckpointError("not a run folder", where=folder, expected="config.json in it")
+    return validated(RunConfig, read_json(path), str(path))
+
+
 @dataclass(frozen=True)
 class Run:
     """A finished pretraining: ``model`` (CPU, eval mode), ``history`` (a dict a logged step) and
-    the run folder ``path``."""
+    the run folder ``path``. ``samples`` are a few held-out (or training) samples for pictures."""
 
     model: Model
     history: list[dict[str, Any]]
     path: Path
+    samples: list[Any] = field(default_factory=list, repr=False)
 
     def report(self) -> Path:
         """Write ``report.html``, one self-contained file, and return its path."""
         from anymae.report import write_report
+        from anymae.report.artifacts import save_reconstruction
 
+        if self.samples and isinstance(self.model.recipe.target, Content):
+            save_reconstruction(self.path, self.model.reconstruct(self.samples))
         return write_report([self.path])

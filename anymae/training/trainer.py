@@ -8,72 +8,32 @@ processes.
 
 from __future__ import annotations
 
-import csv
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from anymae.config import TrainingConfig
-from anymae.data.batches import Batch, Batches
+from anymae.data.batches import Batch, Batches, micro_batches
 from anymae.data.loader import default_workers, load
 from anymae.data.plan import Plan
-from anymae.data.sources import Source
-from anymae.errors import AnyMAEError, BadInput, Diverged, Interrupted
+from anymae.errors import AnyMAEError, Diverged, Interrupted
 from anymae.masks import Roles
 from anymae.model import Model
 from anymae.precision import autocast
 from anymae.tokens import Packed
-from anymae.training.baselines import Trivial
+from anymae.training.bad_samples import note_bad
 from anymae.training.checkpoint import Checkpoints, Snapshot
-from anymae.training.defaults import total_draws
-from anymae.training.distributed import World
 from anymae.training.history import write_history
 from anymae.training.optim import Average, adamw, optimiser_tensors, rate, restore_optimiser
 from anymae.training.progress import ProgressLine
+from anymae.training.setup import Progress, Setup
 from anymae.training.signals import StopFlag
 
 HOPELESS = 1000.0
 """A loss this many times the trivial one counts as a bad step."""
-FORGIVEN = 10
-"""Bad samples that never stop a skipping run by themselves."""
-
-
-@dataclass(frozen=True)
-class Setup:
-    """Everything a run needs. ``training`` is resolved; ``spare`` is a small good batch for a
-    process that has no sample in a step; ``held_out`` are validation batches with keys."""
-
-    model: Model
-    training: TrainingConfig
-    seed: int
-    precision: str
-    world: World
-    source: Source
-    spare: Packed
-    trivial: Trivial
-    held_out: list[Packed]
-    trivial_held_out: Trivial | None
-    folder: Path
-
-
-@dataclass
-class Progress:
-    """What changes while training, beside tensors: all of it goes into a checkpoint."""
-
-    step: int = 0
-    updates: int = 0
-    bad_in_a_row: int = 0
-    window_loss: float = 0.0
-    window_count: float = 0.0
-    seconds: float = 0.0
-    bad: list[list[str]] = field(default_factory=list)
-    history: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Trainer:
@@ -86,8 +46,9 @@ class Trainer:
         self.wrapped = self.world.wrap(self.model)
         self.optimiser = adamw(self.model, self.config)
         self.average = Average(self.model, self.config.ema) if self.config.ema else None
-        draws = total_draws(self.config, len(setup.source))
-        self.plan = Plan(len(setup.source), self.config.batch_size, draws, setup.seed)
+        samples = len(setup.source)
+        total = self.config.total_draws(samples)
+        self.plan = Plan(samples, self.config.batch_size, total, setup.seed)
         self.progress = Progress()
 
     # -- the loop --------------------------------------------------------------------------
@@ -137,31 +98,20 @@ class Trainer:
             raise batch.error
         packed = self.setup.spare if batch.packed is None else batch.packed
         weight = 0.0 if batch.packed is None else 1.0
-        parts = [(p, self.model.recipe.mask.draw(p)) for p in self._micro_batches(packed)]
+        micro = micro_batches(packed.to(self.world.device), self.config.micro_tokens)
+        parts = [(p, self.model.recipe.mask.draw(p)) for p in micro]
         asked = weight * sum(roles.of_ask.total for _, roles in parts)
         count, tokens, samples, stops, bad = self.world.sum(
             asked, weight * packed.segments.total, weight * len(packed), stop, len(batch.bad)
         )
-        self._note_bad(batch.bad, bad, samples)
+        if bad:
+            drawn = self.plan.batch * (self.progress.step + 1)
+            note_bad(self.setup, self.progress.bad, batch.bad, drawn, all_bad=not samples)
         if count:
             loss = self._backward(parts, weight, count)
             self._update(loss, count)
         self._mark = (self._mark[0], self._mark[1] + tokens, self._mark[2] + samples)
         return stops > 0
-
-    def _micro_batches(self, packed: Packed) -> Iterator[Packed]:
-        """Consecutive samples of at most ``micro_tokens`` tokens (or one larger sample)."""
-        offsets, start = packed.offsets.tolist(), 0
-        while start < len(packed):
-            stop = start + 1
-            while (
-                stop < len(packed)
-                and offsets[stop + 1] - offsets[start] <= self.config.micro_tokens
-            ):
-                stop += 1
-            part = packed if stop - start == len(packed) else packed.slice(start, stop)
-            yield part.to(self.world.device)
-            start = stop
 
     def _backward(self, parts: list[tuple[Packed, Roles]], weight: float, count: float) -> float:
         """Gradients of the step's mean loss over ``count`` asked tokens; returns that loss."""
@@ -208,25 +158,6 @@ class Trainer:
                 found=f"loss {loss:.4g}, gradient norm {norm:.4g}",
                 hint=f"Try a lower lr (it was {self.config.lr:.3g}), training.clip=1 or "
                 "precision=fp32; the newest checkpoint is sound.",
-            )
-
-    def _note_bad(self, errors: list[AnyMAEError], everywhere: float, samples: float) -> None:
-        """List skipped samples, and stop once they are too many."""
-        if errors:
-            self.progress.bad += [[str(e.where), str(e)] for e in errors]
-            suffix = "" if self.world.leads else f"-{self.world.rank}"
-            _write_bad(self.setup.folder / f"bad_samples{suffix}.csv", self.progress.bad)
-        if not everywhere:
-            return
-        seen = self.plan.batch * (self.progress.step + 1)
-        found = self.world.sum(len(self.progress.bad))[0]
-        if found > max(FORGIVEN, self.config.bad_samples * seen) or not samples:
-            raise BadInput(
-                "too many bad samples",
-                where=self.setup.folder / "bad_samples.csv",
-                found=f"{found:.0f} of {seen} drawn",
-                expected=f"at most {self.config.bad_samples:.0%} (training.bad_samples)",
-                hint=f"The last: {errors[-1]}" if errors else None,
             )
 
     # -- looking and keeping ---------------------------------------------------------------
@@ -285,8 +216,10 @@ class Trainer:
         self.model.train()
         total, count = self.world.sum(total, count)
         loss = total / max(count, 1)
-        explained = self.setup.trivial_held_out.explained(loss)
-        return {"validation_loss": loss, "validation_explained_variance": explained}
+        row = {"validation_loss": loss}
+        if self.setup.trivial_held_out is not None:
+            row["validation_explained_variance"] = self.setup.trivial_held_out.explained(loss)
+        return row
 
     def _save(self) -> None:
         """A checkpoint of the last finished step, by the leading process."""
@@ -303,7 +236,11 @@ class Trainer:
     def restore(self) -> bool:
         """Continue from the newest sound checkpoint; False if there is none."""
         weights = {n: (t.shape, t.dtype) for n, t in self.model.state_dict().items()}
-        wanted = {"model": weights, "optimiser": self._optimiser_shapes()}
+        moments = optimiser_tensors(self.optimiser, self.model)
+        wanted = {
+            "model": weights,
+            "optimiser": {n: (t.shape, t.dtype) for n, t in moments.items()},
+        }
         if self.average:
             wanted["average"] = weights
         snapshot = self.checkpoints.newest(wanted)
@@ -311,30 +248,15 @@ class Trainer:
             return False
         self.progress = Progress(**snapshot.state)
         self.model.load_state_dict(dict(snapshot.tensors["model"]))
-        if self.progress.updates:
-            restore_optimiser(self.optimiser, self.model, dict(snapshot.tensors["optimiser"]))
+        restore_optimiser(self.optimiser, self.model, snapshot.tensors["optimiser"])
         if self.average:
             self.average.tensors = {
                 n: t.to(self.world.device) for n, t in snapshot.tensors["average"].items()
             }
         return True
 
-    def _optimiser_shapes(self) -> dict[str, tuple[torch.Size, torch.dtype]]:
-        shapes = {}
-        for name, p in self.model.named_parameters():
-            shapes[f"exp_avg/{name}"] = shapes[f"exp_avg_sq/{name}"] = (p.shape, p.dtype)
-            shapes[f"step/{name}"] = (torch.Size([1]), torch.float32)
-        return shapes
-
     def finished_model(self) -> Model:
         """The trained model on the CPU in eval mode: the average's weights, if there is one."""
         if self.average:
             self.model.load_state_dict(self.average.tensors)
         return self.model.cpu().eval()
-
-
-def _write_bad(path: Path, rows: list[list[str]]) -> None:
-    with open(path, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["where", "reason"])
-        writer.writerows(rows)

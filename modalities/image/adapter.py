@@ -116,7 +116,7 @@ class ImageAdapter(Adapter):
         size = self._size_for(image)
         if self.crop_scale is not None:
             top, left, height, width = random_crop_box(
-                *image.shape[:2], self.crop_scale, self.crop_ratio, generator
+                image.shape[:2], self.crop_scale, self.crop_ratio, generator
             )
             image = resized(image[top : top + height, left : left + width], size)
         if self.flip and torch.rand((), generator=generator) < 0.5:
@@ -139,7 +139,8 @@ class ImageAdapter(Adapter):
         return Packed(values, coords, Segments.of_lengths(h * w for h, w in grids))
 
     def untokenize(self, tokens: Tokens) -> np.ndarray:
-        """(H, W, C) in the data's own units, range and number type."""
+        """(H, W, C) in the data's own units, range and number type. Missing values (NaN) stay NaN
+        in images of floats and become the mean colour in images of integers."""
         p, q = self._fitted("patch_size")
         rows, columns = (int(n) + 1 for n in tokens.coords.amax(0))
         grid = torch.full((rows * columns, tokens.values.shape[1]), float("nan"))
@@ -147,10 +148,12 @@ class ImageAdapter(Adapter):
         image = rearrange(
             grid.numpy(), "(h w) (p q c) -> (h p) (w q) c", h=rows, w=columns, p=p, q=q
         )
+        dtype = np.dtype(self.dtype or "float32")
+        if dtype.kind in "ui":
+            image = np.nan_to_num(image, nan=0.0)
         image = image * np.asarray(self.std) + np.asarray(self.mean)
         if self.value_range is not None:
             image = image.clip(*self.value_range)
-        dtype = np.dtype(self.dtype or "float32")
         return (image.round() if dtype.kind in "ui" else image).astype(dtype)
 
     def draw(self, axes: Any, sample: Any) -> None:
@@ -173,14 +176,13 @@ class ImageAdapter(Adapter):
 
     def _in_order(self, samples: Iterable[Any], axes: list[ChannelAxis]) -> Iterator[np.ndarray]:
         """Samples as (H, W, C), noting in ``axes`` where each had its channels."""
-        for i, sample in enumerate(samples):
+        for sample in samples:
             axis = self.channel_axis or guess_channel_axis(np.shape(sample))
             if axis is not None:
                 axes.append(axis)
                 if axis != axes[0]:
                     raise BadInput(
                         "images disagree on where their channels are",
-                        where=f"sample {i} of those looked at",
                         found=f"shape {np.shape(sample)}",
                         expected=f"channels {axes[0]}, as in the samples before",
                         hint="Give modality_options channel_axis.",
@@ -230,5 +232,3 @@ def _default_patch(side: int) -> int:
         if side <= limit:
             return patch
     return 16
-
-

@@ -9,7 +9,19 @@ import numpy as np
 
 from anymae.errors import BadInput, missing_extra
 
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".npy")
+EXTENSIONS = (
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".webp",
+    ".bmp",
+    ".gif",
+    ".ppm",
+    ".pgm",
+    ".tif",
+    ".tiff",
+    ".npy",
+)
 _AS_IS = {"L", "RGB", "I;16", "I;16B", "I;16L", "I", "F"}
 _TO_GREY = {"1", "LA", "La"}
 
@@ -34,7 +46,7 @@ def _read_pillow(file: BinaryIO, name: str, pixel_limit: int, side_limit: int) -
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(file)
+            image: Image.Image = Image.open(file)
             width, height = image.size
             _refuse_huge(width, height, name, pixel_limit, side_limit)
             if image.mode in _TO_GREY:
@@ -75,7 +87,9 @@ def _read_tiff(file: BinaryIO, name: str, pixel_limit: int) -> np.ndarray:
     try:
         import tifffile
     except ImportError:
-        raise missing_extra("tifffile", "image", f"{name}: a TIFF that Pillow cannot read") from None
+        raise missing_extra(
+            "tifffile", "image", f"{name}: a TIFF that Pillow cannot read"
+        ) from None
     file.seek(0)
     try:
         with tifffile.TiffFile(file) as tiff:

@@ -93,14 +93,17 @@ def resized(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def random_crop_box(
-    height: int,
-    width: int,
+    size: tuple[int, ...],
     scale: tuple[float, float],
     ratio: tuple[float, float],
     generator: torch.Generator,
 ) -> tuple[int, int, int, int]:
-    """Top, left, height and width of a crop with an area fraction U(scale) and log-uniform aspect
-    ratio; after ten failures the largest central crop of an allowed ratio (torchvision's rule)."""
+    """Top, left, height and width of a crop of an image of ``size`` (rows, columns).
+
+    Its area fraction is U(scale), its aspect log-uniform in ``ratio``; after ten failures it is
+    the largest central crop of an allowed ratio (torchvision's rule).
+    """
+    height, width = size
     draw = torch.rand(10, 4, generator=generator).tolist()
     log_low, log_high = math.log(ratio[0]), math.log(ratio[1])
     for area, aspect, top, left in draw:

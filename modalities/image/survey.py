@@ -28,12 +28,9 @@ def survey(images: Iterable[np.ndarray], channels: int | None) -> Survey:
     disagree beyond grey and colour, if a pixel is not finite, or if nothing varies."""
     sizes, dtypes, counts = set(), set(), set()
     sums, lows, highs = [], [], []
-    for i, image in enumerate(images):
-        try:
-            refuse_non_finite(image)
-            image = image if channels is None else with_channels(image, channels)
-        except BadInput as error:
-            raise error.at(f"sample {i} of those looked at") from None
+    for image in images:
+        refuse_non_finite(image)
+        image = image if channels is None else with_channels(image, channels)
         sizes.add(image.shape[:2])
         dtypes.add(image.dtype)
         counts.add(image.shape[2])
@@ -74,7 +71,9 @@ def _common_channels(counts: set[int]) -> int:
     return max(counts)
 
 
-def _pooled(sums: list, channels: int) -> tuple[np.ndarray, np.ndarray]:
+def _pooled(
+    sums: list[tuple[int, np.ndarray, np.ndarray]], channels: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of all pixels per channel, from each image's own."""
     weights = np.array([n for n, _, _ in sums], dtype=np.float64)
     means = np.array([np.resize(m[:channels], channels) for _, m, _ in sums])

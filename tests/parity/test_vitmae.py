@@ -14,8 +14,8 @@ from anymae.encoder import EncoderConfig
 from anymae.masks import Mask
 from anymae.masks.budgets import RatioBudget
 from anymae.masks.priorities import GivenPriority
-from anymae.model import Model
 from anymae.modalities.image.adapter import ImageAdapter
+from anymae.model import Model
 from anymae.recipes.pixels import MAE
 from anymae.targets import Content
 from anymae.tokens import Packed
@@ -174,7 +174,7 @@ def test_loss_and_every_gradient(both):
     expected = peer(pixels, noise=noise).loss
     out = model(packed, model.recipe.mask.draw(packed))
     loss = out.loss / out.count
-    assert float(loss) == pytest.approx(float(expected), rel=1e-5)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
     expected.backward()
     loss.backward()
@@ -212,9 +212,7 @@ def test_features_of_everything(both):
             latents = model.encode(packed)
     finally:
         peer.config.mask_ratio = ratio
-    torch.testing.assert_close(
-        latents.x.view_as(expected), expected, rtol=1e-5, atol=1e-5
-    )
+    torch.testing.assert_close(latents.x.view_as(expected), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_swapping_the_halves_of_the_position_would_be_seen(both):

@@ -41,7 +41,7 @@ def pretrain_with_everything(
         out=Path("runs/mine"),
         resume="must",
         seed=1,
-        device=torch.device("cuda"),
+        device="cuda",
         precision="bf16",
         devices=2,
         nodes=1,

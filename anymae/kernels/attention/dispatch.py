@@ -40,7 +40,9 @@ def choose(device: torch.device, dtype: torch.dtype, queries: Segments, keys: Se
         return Choice("grouped", "fused", "ragged float32: flash kernels need half precision")
     shape = "dense" if equal else "grouped"
     if half and max(queries.longest, keys.longest) <= PLAIN_LIMIT:
-        return Choice(shape, "plain", "half precision on a CPU: plain products beat the fused kernel")
+        return Choice(
+            shape, "plain", "half precision on a CPU: plain products beat the fused kernel"
+        )
     return Choice(shape, "fused", "float32 on a CPU, or too long to store scores: fused kernel")
 
 

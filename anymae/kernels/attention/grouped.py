@@ -23,7 +23,7 @@ SLACK = 1.25
 
 
 def attention(
-    q: Tensor, k: Tensor, v: Tensor, queries: Segments, keys: Segments, dense: Callable
+    q: Tensor, k: Tensor, v: Tensor, queries: Segments, keys: Segments, dense: Callable[..., Tensor]
 ) -> Tensor:
     """As ``reference.attention``, with ``dense`` (see ``dense.py``) doing the arithmetic."""
     pieces, places = [], []

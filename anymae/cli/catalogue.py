@@ -1,0 +1,98 @@
+"""Commands that say what exists and what this machine can do: recipes, modalities, doctor."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from typing import Annotated
+
+import typer
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+
+from anymae.recipe import Recipe
+
+
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="Explain this one, slot by slot.")] = None,
+) -> None:
+    """List the published methods, or explain one beside MAE."""
+    from anymae.registry import recipe, recipes
+
+    if name is not None:
+        _explain(recipe(name), recipe("mae"))
+        return
+    table = Table("recipe", "year", "what it does", "paper", box=None)
+    for one in recipes().values():
+        mark = "" if one.verified else " (unverified)"
+        table.add_row(one.name + mark, str(one.year), one.summary, one.paper)
+    Console().print(table)
+
+
+def _explain(one: Recipe, mae: Recipe) -> None:
+    console = Console(highlight=False)
+    console.print(f"{one.name}: {one.summary}\n{one.paper}", markup=False)
+    if one.differs:
+        console.print(f"Differs from the paper: {one.differs}", markup=False)
+    table = Table("slot", one.name, *([] if one.name == "mae" else ["mae"]), box=None)
+    for slot, part in one.parts.items():
+        theirs = mae.parts[slot]
+        row = [slot, _said(part)]
+        if one.name != "mae":
+            row.append("same" if theirs == part else _said(theirs))
+        table.add_row(*row)
+    console.print(table)
+
+
+def _said(part: BaseModel) -> str:
+    fields = part.model_dump(mode="json")
+    kind = fields.pop("kind", None)
+    told = [
+        f"{k}={v['kind'] if isinstance(v, dict) else v}" for k, v in fields.items() if v is not None
+    ]
+    return " ".join(([kind] if kind else []) + told)
+
+
+def modalities() -> None:
+    """List the kinds of data that can be used."""
+    from anymae.registry import modalities
+
+    for name, adapter in modalities().items():
+        summary = (adapter.__doc__ or "").strip().split("\n")[0]
+        typer.echo(f"{name:12s} {summary}")
+
+
+def doctor() -> None:
+    """Say what this machine can do: devices, number formats, attention kernels, packages."""
+    import torch
+
+    from anymae import __version__
+    from anymae.kernels.attention import choose
+    from anymae.kernels.segments import Segments
+    from anymae.precision import bf16_speedup, resolve
+
+    typer.echo(
+        f"anymae {__version__}, Python {platform.python_version()}, torch {torch.__version__}"
+    )
+    devices = [torch.device("cpu")]
+    devices += [torch.device("cuda", i) for i in range(torch.cuda.device_count())]
+    for device in devices:
+        name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+        typer.echo(f"{device}: {name}, precision auto is {resolve('auto', device)}")
+        for title, lengths in (("equal lengths", [64, 64]), ("ragged", [20, 64])):
+            for dtype in (torch.float32, torch.bfloat16):
+                segments = Segments.of_lengths(lengths)
+                choice = choose(device, dtype, segments, segments)
+                kernel = f"{choice.shape}/{choice.body}"
+                typer.echo(f"  attention, {title}, {str(dtype)[6:]}: {kernel} ({choice.why})")
+    typer.echo(f"cpu: {torch.get_num_threads()} threads, bf16 is {bf16_speedup():.1f}x fp32")
+    for package in ("torchvision", "tifffile", "pyarrow", "datasets", "transformers", "timm"):
+        typer.echo(f"{package}: {_version(package)}")
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"

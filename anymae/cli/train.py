@@ -1,0 +1,117 @@
+"""Commands that train: demo, pretrain, resume."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from anymae.cli.settings import from_file, parsed
+from anymae.errors import BadConfig, unknown_name
+
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder (new under runs/).")]
+Settings = Annotated[
+    list[str],
+    typer.Option("--set", "-s", help="A dotted setting, e.g. decoder.depth=4; repeatable."),
+]
+
+
+def pretrain(
+    data: Annotated[str, typer.Argument(help="A folder, glob, file, or tar/Parquet shards.")],
+    modality: Annotated[str | None, typer.Option("--modality", "-m", help="Kind of data.")] = None,
+    recipe: Annotated[str | None, typer.Option("--recipe", "-r", help="Method by name.")] = None,
+    size: Annotated[str | None, typer.Option(help="nano tiny small base large huge.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the data.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Samples per step, all ranks.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    mask_ratio: Annotated[float | None, typer.Option(help="Fraction hidden.")] = None,
+    validation: Annotated[str | None, typer.Option(help="Data, or a fraction to hold out.")] = None,
+    out: Out = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of every draw.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    option: Annotated[
+        list[str], typer.Option("--option", help="A modality option, e.g. patch_size=8.")
+    ] = [],  # noqa: B006  (typer copies it)
+    settings: Settings = [],  # noqa: B006
+    config: Annotated[
+        Path | None, typer.Option(help="YAML of these options, or a run's config.json.")
+    ] = None,
+) -> None:
+    """Pretrain on DATA and write a run folder with model, history and report."""
+    given = {
+        "modality": modality, "recipe": recipe, "size": size, "steps": steps, "epochs": epochs,
+        "batch_size": batch_size, "lr": lr, "mask_ratio": mask_ratio,
+        "validation": _validation(validation), "out": out, "seed": seed,
+    }  # fmt: skip
+    arguments = _from_config(config) | {k: v for k, v in given.items() if v is not None}
+    arguments |= parsed(settings)
+    if option:
+        arguments["modality_options"] = arguments.get("modality_options", {}) | parsed(option)
+    _train(data, {"device": device, "precision": precision} | arguments)
+
+
+def resume(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    data: Annotated[str | None, typer.Argument(help="Its data, if it moved.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
+) -> None:
+    """Continue an unfinished RUN exactly where its newest sound checkpoint left it."""
+    from anymae.training.run import read_run_config
+
+    config = read_run_config(run)
+    place = data or config.data_path
+    if place is None:
+        raise BadConfig(
+            "this run was not started from a path, so its data cannot be found again",
+            where=run,
+            hint=f"Give them: anymae resume {run} DATA",
+        )
+    _train(place, config.arguments() | {"out": run, "resume": "must", "device": device})
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Run folder.")] = Path("runs/demo"),
+    steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 600,
+) -> None:
+    """Pretrain on embedded real images of digits, evaluate, and write the report."""
+    from anymae.cli.demonstration import demonstrate
+
+    demonstrate(out, steps)
+
+
+def _train(data: str, arguments: dict[str, Any]) -> None:
+    from anymae.training.pretrain import pretrain as pretrain_on
+
+    if "modality" not in arguments:
+        raise BadConfig("--modality is needed", hint="See: anymae modalities")
+    known = inspect.signature(pretrain_on).parameters
+    own = {k: v for k, v in arguments.items() if k in known or "." in k}
+    if own.keys() != arguments.keys():
+        raise unknown_name("setting", min(arguments.keys() - own.keys()), known)
+    typer.echo(str(pretrain_on(data, **own).report()))
+
+
+def _validation(text: str | None) -> Any:
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _from_config(path: Path | None) -> dict[str, Any]:
+    """Arguments of ``pretrain`` from a file of them, or from a run's own ``config.json``."""
+    if path is None:
+        return {}
+    fields = from_file(path)
+    if "model" not in fields:
+        return fields
+    from anymae.config import validated
+    from anymae.training.run import RunConfig
+
+    return validated(RunConfig, fields, str(path)).arguments()

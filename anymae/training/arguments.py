@@ -1,0 +1,122 @@
+"""What the arguments of ``pretrain`` mean: adapter, recipe, encoder, and which data train."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from anymae import draws
+from anymae.adapter import Adapter
+from anymae.config import validated, with_overrides
+from anymae.data.sources import Source, Subset, open_source
+from anymae.encoder import SIZES, EncoderConfig
+from anymae.errors import AnyMAEError, BadConfig, BadInput, unknown_name
+from anymae.recipe import Recipe
+from anymae.registry import modality as modality_named
+from anymae.registry import recipe as recipe_named
+
+
+def refuse_unlaunched(processes: int, strategy: str) -> None:
+    """Raise ``BadConfig`` if several processes are asked for and torchrun started others."""
+    if strategy not in ("auto", "ddp"):
+        raise BadConfig("unknown strategy", found=repr(strategy), expected="'auto' or 'ddp'")
+    if processes > 1 and int(os.environ.get("WORLD_SIZE", 1)) != processes:
+        raise BadConfig(
+            f"{processes} processes were asked for and not started",
+            hint=f"Start the script with: torchrun --nproc-per-node={processes} ...",
+        )
+
+
+def adapter_of(modality: Any, options: Mapping[str, Any]) -> Adapter:
+    """The adapter of a name, a class or an instance. Raises ``BadConfig``."""
+    if isinstance(modality, Adapter):
+        if options:
+            raise BadConfig("modality_options cannot be given with an adapter instance")
+        return modality
+    if isinstance(modality, tuple | list):
+        raise BadConfig("joint pretraining of several modalities is not available yet")
+    kind = modality if isinstance(modality, type) else modality_named(modality)
+    return validated(kind, options, "modality_options")
+
+
+def recipe_of(
+    recipe: str | Recipe,
+    adapter: Adapter,
+    mask_ratio: float | None,
+    given: Mapping[str, Any],
+    overrides: Mapping[str, Any],
+) -> Recipe:
+    """A named recipe with this modality's numbers, or a recipe as it is; then the user's."""
+    if isinstance(recipe, Recipe):
+        method = recipe
+    else:
+        method = recipe_named(recipe)
+        method = with_overrides(method, adapter.numbers(recipe), f"recipe {recipe}")
+    user = {k: v for k, v in overrides.items() if not k.startswith("encoder.")}
+    user |= {f"training.{k}": v for k, v in given.items() if v is not None}
+    method = with_overrides(method, user, f"recipe {method.name}")
+    if mask_ratio is not None:
+        method = method.model_copy(update={"mask": method.mask.with_ratio(mask_ratio)})
+    method.check(adapter)
+    return method
+
+
+def encoder_of(size: str | EncoderConfig, overrides: Mapping[str, Any]) -> EncoderConfig:
+    """The encoder of a size's name or a configuration, with the user's ``encoder.`` settings."""
+    if isinstance(size, str) and size not in SIZES:
+        raise unknown_name("size", size, SIZES)
+    config = SIZES[size] if isinstance(size, str) else size
+    own = {k.removeprefix("encoder."): v for k, v in overrides.items() if k.startswith("encoder.")}
+    return with_overrides(config, own, "encoder")
+
+
+def split(
+    source: Source, validation: Any, adapter: Adapter, seed: int
+) -> tuple[Source, Source | None]:
+    """Training and validation sources; a fraction is held out at random, by the seed."""
+    if not len(source):
+        raise BadInput("the data set is empty", found="0 samples")
+    if validation is None or validation is False:
+        return source, None
+    if not isinstance(validation, int | float):
+        return source, open_source(validation, adapter)
+    if not 0 < validation < 1:
+        raise BadConfig("validation must be a data set or a fraction", found=validation)
+    order = torch.randperm(len(source), generator=draws.generator(seed, "validation")).tolist()
+    held = math.ceil(len(source) * validation)
+    if held >= len(source):
+        raise BadConfig("validation leaves no sample to train on", found=f"{len(source)} samples")
+    return Subset(source, sorted(order[held:])), Subset(source, sorted(order[:held]))
+
+
+def path_of(dataset: Any) -> str | None:
+    """A data set's path, if it is one."""
+    return str(dataset) if isinstance(dataset, str | Path) else None
+
+
+def fitted(adapter: Adapter, source: Source) -> Adapter:
+    """The adapter after a look at the data; an error names the sample it was looking at."""
+    looked_at: list[int] = []
+
+    def samples() -> Iterator[Any]:
+        for index in spread(len(source), adapter.fit_samples):
+            sample = source[index]
+            looked_at.append(index)
+            yield sample
+            looked_at.clear()
+
+    try:
+        return adapter.fit(samples())
+    except AnyMAEError as error:
+        raise (error.at(source.where(looked_at[0])) if looked_at else error) from None
+
+
+def spread(length: int, limit: int) -> list[int]:
+    """At most ``limit`` evenly spaced indices below ``length``."""
+    count = min(length, limit)
+    return [i * length // count for i in range(count)]

@@ -1,0 +1,54 @@
+"""The run folder: made, or recognised as this very run's."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from anymae.adapter import Adapter
+from anymae.errors import BadConfig, unknown_name
+from anymae.recipe import Recipe
+from anymae.storage import write_json
+from anymae.training.distributed import World
+from anymae.training.run import RunConfig, read_run_config
+
+
+def open_folder(out: str | Path | None, adapter: Adapter, method: Recipe, world: World) -> Path:
+    """The run folder, made if need be; a new one under ``runs/`` where ``out`` is None.
+    Raises ``BadConfig``."""
+    if out is None and world.size > 1:
+        raise BadConfig("out must be given where several processes train together")
+    stamp = f"{datetime.now():%Y%m%d-%H%M%S-%f}"
+    folder = (
+        Path(out) if out is not None else Path("runs") / f"{adapter.name}-{method.name}-{stamp}"
+    )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadConfig(
+            f"out cannot be created: {error.strerror}", where=folder, hint="Choose another out."
+        ) from None
+    return folder
+
+
+def claim(folder: Path, config: RunConfig, resume: str, world: World) -> bool:
+    """Check that the folder is new or this very run's; True if that run is finished."""
+    if resume not in ("auto", "never", "must"):
+        raise unknown_name("resume", resume, ("auto", "never", "must"))
+    path = folder / "config.json"
+    exists = path.exists()
+    world.barrier()
+    if not exists:
+        if resume == "must":
+            raise BadConfig("there is no run to resume", where=folder)
+        if world.leads:
+            write_json(path, config)
+        return False
+    if resume == "never":
+        raise BadConfig(
+            "there is a run in this folder already",
+            where=folder,
+            hint="Choose another out, or resume='auto' to continue it.",
+        )
+    read_run_config(folder).refuse_difference(config, folder)
+    return (folder / "model" / "config.json").exists()
