@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from anymae.errors import CheckpointError as CheckpointError
     from anymae.errors import Diverged as Diverged
     from anymae.errors import IncompatibleRecipe as IncompatibleRecipe
+    from anymae.evaluation import FineTuned as FineTuned
+    from anymae.evaluation import Scores as Scores
     from anymae.evaluation import diagnose as diagnose
     from anymae.evaluation import evaluate as evaluate
     from anymae.evaluation import finetune as finetune
@@ -46,11 +48,13 @@ _HOMES = {
     "CheckpointError": "errors",
     "Diverged": "errors",
     "EncoderConfig": "encoder",
+    "FineTuned": "evaluation",
     "IncompatibleRecipe": "errors",
     "Model": "model",
     "Packed": "tokens",
     "Recipe": "recipe",
     "Run": "training.run",
+    "Scores": "evaluation",
     "Tokens": "tokens",
     "diagnose": "evaluation",
     "evaluate": "evaluation",

@@ -26,7 +26,7 @@ class SelfAttention(nn.Module):
         self.project = nn.Linear(width, width)
 
     def forward(self, x: Tensor, layout: Layout) -> Tensor:
-        q, k, v = self.qkv(x).view(len(x), 3, self.heads, -1).unbind(1)
+        q, k, v = self.qkv(x).unflatten(1, (3, self.heads, -1)).unbind(1)
         return self.project(layout.attend(q, k, v).flatten(1))
 
     def tail(self, x: Tensor, joined: Segments, asking: Segments) -> Tensor:
@@ -34,8 +34,8 @@ class SelfAttention(nn.Module):
         width = x.shape[1]
         weight, bias = self.qkv.weight, self.qkv.bias
         q = F.linear(ragged.tail(x, joined, asking), weight[:width], bias[:width])
-        q = q.view(len(q), self.heads, -1)
-        k, v = F.linear(x, weight[width:], bias[width:]).view(len(x), 2, self.heads, -1).unbind(1)
+        q = q.unflatten(1, (self.heads, -1))  # of any number of rows, none included
+        k, v = F.linear(x, weight[width:], bias[width:]).unflatten(1, (2, self.heads, -1)).unbind(1)
         return self.project(attention(q, k, v, asking, joined).flatten(1))
 
 
@@ -50,8 +50,8 @@ class CrossAttention(nn.Module):
         self.project = nn.Linear(width, width)
 
     def forward(self, x: Tensor, of_x: Segments, memory: Tensor, of_memory: Segments) -> Tensor:
-        q = self.query(x).view(len(x), self.heads, -1)
-        k, v = self.key_value(memory).view(len(memory), 2, self.heads, -1).unbind(1)
+        q = self.query(x).unflatten(1, (self.heads, -1))
+        k, v = self.key_value(memory).unflatten(1, (2, self.heads, -1)).unbind(1)
         return self.project(attention(q, k, v, of_x, of_memory).flatten(1))
 
 

@@ -35,9 +35,9 @@ class TrainingConfig(BaseModel):
     """Tokens a device computes on at once; larger steps are accumulated."""
 
     lr: float | None = Field(default=None, gt=0)
-    base_lr: float = Field(default=1.5e-4, gt=0)
-    lr_batch: int = Field(default=256, gt=0)
-    lr_scaling: Literal["linear", "sqrt"] = "linear"
+    base_lr: float = Field(default=2.4e-3, gt=0)
+    lr_batch: int = Field(default=4096, gt=0)
+    lr_scaling: Literal["linear", "sqrt"] = "sqrt"
     min_lr: float = Field(default=0.0, ge=0)
     schedule: Literal["cosine", "wsd", "constant"] = "cosine"
     """``wsd`` warms up, stays, and falls linearly in the last ``decay`` of the run."""
@@ -95,10 +95,11 @@ def with_overrides(config: ModelT, overrides: Mapping[str, Any], where: str) -> 
 
 def _set(tree: dict[str, Any], path: list[str], value: Any, key: str, where: str) -> None:
     *parents, last = path
-    for parent in parents:
+    for depth, parent in enumerate(parents):
         inner = tree.get(parent)
         if not isinstance(inner, dict):
-            raise unknown_name("setting", key, _paths(tree)).at(where)
+            known = [".".join([*parents[:depth], path]) for path in _paths(tree)]
+            raise unknown_name("setting", key, known).at(where)
         tree = inner
     if last == "kind" and value != tree.get("kind"):
         tree.clear()

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from anymae.data.batches import read_batch
@@ -40,7 +41,7 @@ def embed(
     layer: int = -1,
     batch_size: int | None = None,
     precision: Precision = "fp32",
-) -> np.ndarray | list[np.ndarray]:
+) -> NDArray[np.float32] | list[NDArray[np.float32]]:
     """See ``Model.embed``. ``precision`` is that of the matrix products; features are float32."""
     layer = _checked_layer(model, layer)
     if pool not in ("cls", "mean", "max", None):

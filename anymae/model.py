@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -26,10 +26,12 @@ from anymae.tokens import Packed
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
     from anymae.inference import Reconstruction
 
-Pool = Literal["cls", "mean", "max"] | None
+Pooling = Literal["cls", "mean", "max"]
+Pool = Pooling | None
 
 
 class ModelConfig(BaseModel):
@@ -136,13 +138,25 @@ class Model(nn.Module):
 
     # -- what users ask of it --------------------------------------------------------------
 
+    @overload
+    def embed(
+        self,
+        dataset: Any,
+        pool: Pooling = "mean",
+        layer: int = -1,
+        batch_size: int | None = None,
+    ) -> NDArray[np.float32]: ...
+    @overload
+    def embed(
+        self, dataset: Any, pool: None, layer: int = -1, batch_size: int | None = None
+    ) -> list[NDArray[np.float32]]: ...
     def embed(
         self,
         dataset: Any,
         pool: Pool = "mean",
         layer: int = -1,
         batch_size: int | None = None,
-    ) -> np.ndarray | list[np.ndarray]:
+    ) -> NDArray[np.float32] | list[NDArray[np.float32]]:
         """Features of every sample, in order, nothing masked, deterministic.
 
         ``pool`` is ``"mean"`` (of the tokens), ``"cls"`` or ``"max"``: float32 (n, width); or

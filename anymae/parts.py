@@ -101,20 +101,36 @@ class Part(BaseModel):
 
 
 def explain_invalid(error: ValidationError, where: str, known: type[BaseModel]) -> BadConfig:
-    """A pydantic error as one typed line naming the first wrong field."""
-    first = error.errors()[0]
-    field = ".".join(str(p) for p in first["loc"] if not str(p).startswith("function-"))
-    hint = None
+    """A pydantic error as one typed line naming the first wrong field.
+
+    A name that does not exist comes first: what it was meant to be may be reported missing too.
+    """
+    errors = error.errors()
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
+    path = [str(p) for p in first["loc"] if not str(p).startswith("function-")]
+    field = ".".join(path)
+    hint, what = None, f"{field}: {first['msg'].removeprefix('Value error, ')}"
     if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(first["loc"][-1]), known.model_fields, n=1)
+        what = f"unknown setting {field!r}"
+        names = _fields_at(known, path[:-1])
+        near = difflib.get_close_matches(path[-1], names, n=1)
         hint = (
-            f"Did you mean {near[0]!r}?"
+            f"Did you mean {'.'.join([*path[:-1], *near])!r}?"
             if near
-            else f"Known: {', '.join(sorted(known.model_fields))}."
+            else f"Known: {', '.join(sorted(names))}."
         )
-    return BadConfig(
-        f"{field}: {first['msg'].removeprefix('Value error, ')}",
-        where=where,
-        found=repr(first["input"])[:200],
-        hint=hint,
-    )
+    return BadConfig(what, where=where, found=repr(first["input"])[:200], hint=hint)
+
+
+def _fields_at(schema: type[BaseModel], path: list[str]) -> set[str]:
+    """Names of the fields below ``path``: in a slot, those of all its kinds."""
+    schemas = [schema]
+    for name in path:
+        inner = [s.model_fields[name].annotation for s in schemas if name in s.model_fields]
+        schemas = []
+        for kind in inner:
+            if isinstance(kind, type) and issubclass(kind, Part):
+                schemas += kind.kinds().values()
+            elif isinstance(kind, type) and issubclass(kind, BaseModel):
+                schemas.append(kind)
+    return {name for s in schemas for name in s.model_fields}

@@ -91,7 +91,7 @@ class _SinCos(nn.Module):
         if size not in self._tables:
             angles = torch.arange(size)[:, None] * self.frequencies
             self._tables[size] = torch.cat([angles.sin(), angles.cos()], -1).float()
-        waves = self._tables[size].index_select(0, coords.flip(-1).flatten())
+        waves = self._tables[size].index_select(0, coords.flip(-1).flatten().long())
         return nn.functional.pad(waves.view(len(coords), -1), (0, self.padding))
 
 
@@ -106,15 +106,21 @@ class _Table(nn.Module):
         index = torch.zeros(len(coords), dtype=torch.int64, device=coords.device)
         for axis, size in enumerate(self.shape):
             place = coords[:, axis].long()
-            if coords.device.type == "cpu" and len(place) and int(place.max()) >= size:
-                raise BadInput(
-                    f"a token lies outside the learned position table on axis {axis}",
-                    found=f"coordinate {int(place.max())}",
-                    expected=f"below {size}",
-                    hint="Use position=sincos, or samples of the size trained on.",
-                )
+            if coords.device.type == "cpu" and len(place):
+                _refuse_outside(place, axis, size)
             index = index * size + place
         return self.table.index_select(0, index)
+
+
+def _refuse_outside(place: Tensor, axis: int, size: int) -> None:
+    lowest, highest = int(place.min()), int(place.max())
+    if lowest < 0 or highest >= size:
+        raise BadInput(
+            f"a token lies outside the learned position table on axis {axis}",
+            found=f"coordinate {lowest if lowest < 0 else highest}",
+            expected=f"from 0 to {size - 1}",
+            hint="Use position=sincos, or samples of the size trained on.",
+        )
 
 
 class _Nowhere(nn.Module):

@@ -33,16 +33,36 @@ Wanted = Mapping[str, tuple[torch.Size, torch.dtype]]
 
 
 def save_model(model: Model, folder: Path) -> Path:
-    """Write a model folder; it appears complete or not at all. Replaces an older one."""
-    scratch = folder.with_name(f".tmp-{folder.name}-{os.getpid()}")
-    scratch.mkdir(parents=True, exist_ok=True)
-    write_json(scratch / "config.json", {"format": FORMAT, **model.config.model_dump(mode="json")})
-    write_tensors(scratch / "model.safetensors", model.state_dict())
-    if folder.exists():
-        shutil.rmtree(folder)
-    scratch.rename(folder)
+    """Write a model folder; it appears complete or not at all. Replaces an older model, and
+    nothing else. Raises ``CheckpointError``."""
+    _refuse_to_replace(folder)
+    scratch = folder.absolute().with_name(f".tmp-{folder.absolute().name}-{os.getpid()}")
+    config = {"format": FORMAT, **model.config.model_dump(mode="json")}
+    try:
+        scratch.mkdir(parents=True, exist_ok=True)
+        write_json(scratch / "config.json", config)
+        write_tensors(scratch / "model.safetensors", model.state_dict())
+        if folder.exists():
+            shutil.rmtree(folder)
+        scratch.rename(folder)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
     sync_folder(folder.parent)
     return folder
+
+
+def _refuse_to_replace(folder: Path) -> None:
+    """Whatever is there is deleted, so it must be a model (or nothing)."""
+    if all((folder / name).exists() for name in ("config.json", "model.safetensors")):
+        return
+    if folder.is_file() or (folder.exists() and any(folder.iterdir())):
+        raise CheckpointError(
+            "there is something here already, and it is not a model",
+            where=folder,
+            hint="Choose another folder.",
+        )
 
 
 def load(place: str | Path) -> Model:

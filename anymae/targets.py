@@ -47,7 +47,7 @@ class Content(Target, kind="content"):
         return adapter.token_dim
 
     def of(self, adapter: Adapter, asked: Packed) -> Tensor:
-        content = adapter.target(asked).float()
+        content = adapter.target(asked).detach().float()
         if self.normalise == "none":
             return content
         return (content - content.mean(1, keepdim=True)) / self._scale(content)
@@ -60,4 +60,6 @@ class Content(Target, kind="content"):
         return prediction * self._scale(content) + content.mean(1, keepdim=True)
 
     def _scale(self, content: Tensor) -> Tensor:
+        if not len(content):  # of no token there is none, and torch would warn
+            return content[:, :1]
         return (content.var(1, keepdim=True) + self.eps).sqrt()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from anymae.cli.settings import from_file, parsed
-from anymae.errors import BadConfig, unknown_name
+from anymae.errors import BadConfig
 
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder (new under runs/).")]
 Settings = Annotated[
@@ -88,11 +87,9 @@ def _train(data: str, arguments: dict[str, Any]) -> None:
 
     if "modality" not in arguments:
         raise BadConfig("--modality is needed", hint="See: anymae modalities")
-    known = inspect.signature(pretrain_on).parameters
-    own = {k: v for k, v in arguments.items() if k in known or "." in k}
-    if own.keys() != arguments.keys():
-        raise unknown_name("setting", min(arguments.keys() - own.keys()), known)
-    typer.echo(str(pretrain_on(data, **own).report()))
+    if "dataset" in arguments:
+        raise BadConfig("the data are the first argument, not a setting")
+    typer.echo(str(pretrain_on(data, **arguments).report()))
 
 
 def _validation(text: str | None) -> Any:

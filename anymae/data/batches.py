@@ -104,6 +104,18 @@ def read_batch(source: Source, adapter: Adapter, indices: Sequence[int], *purpos
     return packed.with_keys(torch.tensor([draws.key(*purpose, i) for i in indices]))
 
 
+def readable(source: Source, adapter: Adapter, indices: Sequence[int]) -> list[int]:
+    """Those of ``indices`` whose samples can be read and tokenized."""
+    good = []
+    for i in indices:
+        try:
+            adapter.tokenize(source[i])
+            good.append(i)
+        except AnyMAEError:
+            continue
+    return good
+
+
 def micro_batches(packed: Packed, tokens: int) -> Iterator[Packed]:
     """Consecutive samples of at most ``tokens`` tokens together (or one larger sample)."""
     offsets, start = packed.offsets.tolist(), 0

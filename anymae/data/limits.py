@@ -46,7 +46,7 @@ class Limits(BaseModel):
     """Values in one row group: the unit in which Parquet is decoded."""
     parquet_groups_kept: PositiveInt = 4
     """Decoded row groups kept by each process."""
-    pattern_files: PositiveInt = 10 * MB
+    pattern_files: PositiveInt = 1 * MB
     """Paths that a ``{00..99}`` pattern may name."""
     stream_samples: PositiveInt = 1 * MB
     """Samples of an iterable data set that are read into memory."""

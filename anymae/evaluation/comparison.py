@@ -108,9 +108,9 @@ def _both(
 def _truth(train: Labelled, test: Labelled, asked: str | None) -> Truth:
     task = kind_of(train, asked)
     if task == "regression":
-        y = numbers_of(train)
-        y_test = numbers_of(test, y.shape[1])
-        return Truth(task, torch.from_numpy(y), torch.from_numpy(y_test), 0)
+        y = torch.from_numpy(numbers_of(train))
+        y_test = torch.from_numpy(numbers_of(test, y.shape[1]))
+        return Truth(task, y, y_test, 0)
     classes = classes_of(train)
     y, y_test = (torch.from_numpy(codes_of(data, classes)) for data in (train, test))
     return Truth(task, y, y_test, len(classes))

@@ -115,7 +115,7 @@ def diagnose(
     if train is not None:
         known = _some(open_source(train, model.adapter), samples, seed)
         seen = masked_loss(model, batches(model, known, seed), precision)
-    figures = {
+    figures: dict[str, Any] = {
         "samples": len(source),
         "width": model.width,
         "loss": loss.mean,

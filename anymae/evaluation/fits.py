@@ -49,8 +49,8 @@ def logistic(x: Tensor, y: Tensor, classes: int, penalty: float, iterations: int
         [free, bias],
         max_iter=iterations,
         line_search_fn="strong_wolfe",
-        tolerance_grad=1e-6,
-        tolerance_change=1e-8,
+        tolerance_grad=1e-5,
+        tolerance_change=1e-7,
     )
 
     def loss() -> Tensor:

@@ -52,7 +52,28 @@ def t_half_width(runs: Tensor) -> float:
     """Half the 95 % t interval of the mean of independent runs (r,); 0 for a single one."""
     if len(runs) < 2:
         return 0.0
-    from scipy.stats import t
+    half = students_quantile(len(runs) - 1) * float(runs.double().std())
+    return half / math.sqrt(len(runs))
 
-    quantile = float(t.ppf(0.975, len(runs) - 1))
-    return quantile * float(runs.double().std()) / math.sqrt(len(runs))
+
+def students_quantile(freedom: int, inside: float = 0.95) -> float:
+    """The t below which |T| lies with probability ``inside``, by bisection on the exact sums for
+    whole degrees of freedom (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4)."""
+    low, high = 0.0, 1e3
+    while high - low > 1e-9 * high:
+        middle = (low + high) / 2
+        low, high = (middle, high) if _inside(middle, freedom) < inside else (low, middle)
+    return high
+
+
+def _inside(t: float, freedom: int) -> float:
+    """P(|T| < t)."""
+    angle = math.atan(t / math.sqrt(freedom))
+    odd = freedom % 2
+    term = math.cos(angle) if odd else 1.0
+    total = 0.0
+    for i in range(odd, freedom - 1, 2):
+        total += term
+        term *= math.cos(angle) ** 2 * (i + 1) / (i + 2)
+    total *= math.sin(angle)
+    return 2 / math.pi * (angle + total) if odd else total

@@ -15,7 +15,7 @@ from anymae.data.sources import Source
 from anymae.errors import BadInput
 from anymae.kernels.segments import Segments
 from anymae.model import Model
-from anymae.precision import autocast
+from anymae.precision import Precision, autocast
 from anymae.tokens import Packed
 from anymae.training.baselines import trivial
 
@@ -54,7 +54,7 @@ def batches(model: Model, source: Source, seed: int) -> list[Packed]:
 
 
 @torch.no_grad()
-def masked_loss(model: Model, packed: list[Packed], precision: str) -> MaskedLoss:
+def masked_loss(model: Model, packed: list[Packed], precision: Precision) -> MaskedLoss:
     """The recipe's loss with its own mask, by sample; samples asked for nothing are left out.
     Raises ``BadInput`` if all are."""
     sums, counts = [], []

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -81,7 +82,7 @@ def _reduction(adapter: Adapter, sources: Sequence[Source]) -> tuple[Reduce, str
     """How one sample becomes a vector, for these data."""
     first = next(_samples(adapter, sources[0], [0]))
     if adapter.raw_features(first) is not None:
-        return lambda tokens: adapter.raw_features(tokens).float(), "the adapter's raw features"
+        return partial(_told, adapter), "the adapter's raw features"
     lengths = {
         length
         for source in sources
@@ -91,6 +92,13 @@ def _reduction(adapter: Adapter, sources: Sequence[Source]) -> tuple[Reduce, str
     if len(lengths) == 1:
         return lambda tokens: tokens.values.float().flatten(), "token values"
     return _moments, "mean and standard deviation of token values"
+
+
+def _told(adapter: Adapter, tokens: Tokens) -> Tensor:
+    features = adapter.raw_features(tokens)
+    if features is None:
+        raise TypeError(f"{type(adapter).__name__}.raw_features: a tensor for some samples only")
+    return features.float()
 
 
 def _moments(tokens: Tokens) -> Tensor:

@@ -29,12 +29,15 @@ class Budget(Part, slot="budget"):
 
 
 class RatioBudget(Budget, kind="ratio"):
-    """A fixed fraction is hidden: floor(N (1 - ratio)) members are seen, as in MAE."""
+    """A fixed fraction is hidden: floor(N (1 - ratio)) members are seen, as in MAE.
+
+    In exact arithmetic: where MAE's float product falls just below a whole number (100 tokens at
+    ratio 0.9 leave it 9), this keeps the whole number (10).
+    """
 
     ratio: float = Field(gt=0, lt=1)
 
     def kept(self, length: int) -> int:
-        # The slack undoes rounding such as 10 * (1 - 0.9) = 0.9999999999999998.
         return math.floor(length * (1 - self.ratio) + 1e-9)
 
 

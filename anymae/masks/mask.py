@@ -6,9 +6,10 @@ Shapes: B samples, T tokens, S seen, A asked.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
 from anymae.errors import BadConfig
@@ -48,6 +49,15 @@ class Mask(BaseModel):
     budget: Budget = RatioBudget(ratio=0.75)
     ask: float = Field(default=1.0, gt=0, le=1)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _ratio_is_a_budget(cls, fields: Any) -> Any:
+        """``mask.ratio=0.6`` says the same as ``mask.budget={kind: ratio, ratio: 0.6}``."""
+        if isinstance(fields, dict) and "ratio" in fields:
+            fields = dict(fields)
+            fields["budget"] = {"kind": "ratio", "ratio": fields.pop("ratio")}
+        return fields
+
     @property
     def ratio(self) -> float | None:
         """The hidden fraction, where the budget is one."""
@@ -56,7 +66,7 @@ class Mask(BaseModel):
     def with_ratio(self, ratio: float) -> Mask:
         """The same mask with another hidden fraction."""
         if not 0 < ratio < 1:
-            raise BadConfig("mask_ratio must be between 0 and 1", found=ratio)
+            raise BadConfig("mask ratio must be between 0 and 1", found=ratio)
         return self.model_copy(update={"budget": RatioBudget(ratio=ratio)})
 
     def draw(self, packed: Packed) -> Roles:

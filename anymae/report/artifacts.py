@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from anymae.config import validated
 from anymae.errors import BadConfig
 from anymae.storage import cannot_write, write_json
 
@@ -83,22 +84,25 @@ def save_scores(run_path: Path, name: str, scores: Mapping[str, Any]) -> Path:
 
     Raises ``BadConfig`` for a name that is no plain file name, ``CheckpointError``.
     """
-    kept = KeptScores(
-        name=name,
-        metric=scores["metric"],
-        pretrained=_measured(scores),
+    fields = {
+        "name": name,
+        "metric": scores.get("metric"),
+        "pretrained": _measured(scores),
         **{side: _measured(scores.get(side)) for side in _BESIDE},
         **{word: scores.get(word) for word in _EXPLAINING},
-    )
-    return _save(Path(run_path), kept)
+    }
+    return _save(Path(run_path), validated(KeptScores, fields, "scores"))
 
 
 def save_diagnosis(run_path: Path, diagnosis: Mapping[str, Any], name: str = "diagnosis") -> Path:
     """Keep a ``Diagnosis`` (its single figures and ``warnings``) as ``evaluations/<name>.json``
     in a run folder; returns the file. Raises as ``save_scores`` does."""
-    figures = {k: _figure(v) for k, v in diagnosis.items() if k != "warnings" and _is_single(v)}
-    warnings = tuple(str(warning) for warning in diagnosis.get("warnings") or ())
-    return _save(Path(run_path), KeptDiagnosis(name=name, figures=figures, warnings=warnings))
+    fields = {
+        "name": name,
+        "figures": {k: _figure(v) for k, v in diagnosis.items() if _is_single(v)},
+        "warnings": tuple(diagnosis.get("warnings") or ()),
+    }
+    return _save(Path(run_path), validated(KeptDiagnosis, fields, "diagnosis"))
 
 
 def save_reconstruction(run_path: Path, reconstruction: Reconstruction, columns: int = 8) -> Path:
@@ -131,13 +135,20 @@ def save_all(
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file that appears complete or not at all. Raises ``CheckpointError``."""
+    _replace(path, lambda scratch: scratch.write_bytes(content))
+
+
+def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+    """Have a file written under another name, then give it its own."""
     scratch = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch.write_bytes(content)
-        os.replace(scratch, path)
+        try:
+            write(scratch)
+            os.replace(scratch, path)
+        finally:
+            scratch.unlink(missing_ok=True)
     except OSError as error:
-        scratch.unlink(missing_ok=True)
         raise cannot_write(path, error) from None
 
 
@@ -149,29 +160,19 @@ def _save(run_path: Path, kept: KeptScores | KeptDiagnosis) -> Path:
             expected="letters, digits, space and _ . + -",
         )
     path = run_path / EVALUATIONS / f"{kept.name}.json"
-    scratch = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(scratch, Kept(content=kept))
-        os.replace(scratch, path)
-    except OSError as error:
-        raise cannot_write(path, error) from None
-    finally:
-        scratch.unlink(missing_ok=True)
+    _replace(path, lambda scratch: write_json(scratch, Kept(content=kept)))
     return path
 
 
-def _measured(found: Any) -> Measured | None:
-    """A figure from a number, or from a mapping with ``value`` and ``interval``."""
-    if found is None:
-        return None
+def _measured(found: Any) -> dict[str, Any] | None:
+    """``value`` and ``interval`` of a number, or of a mapping with them."""
     if not isinstance(found, Mapping):
-        return Measured(value=_figure(found))
-    interval = found.get("interval")
-    bounds = None if interval is None else tuple(_figure(bound) for bound in interval)
-    return Measured(
-        value=_figure(found["value"]), interval=None if bounds and None in bounds else bounds
-    )
+        return None if found is None else {"value": _figure(found)}
+    bounds = [_figure(bound) for bound in found.get("interval") or ()]
+    return {
+        "value": _figure(found.get("value")),
+        "interval": tuple(bounds) if bounds and None not in bounds else None,
+    }
 
 
 def _is_single(value: Any) -> bool:

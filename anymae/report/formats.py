@@ -22,7 +22,7 @@ def number(value: float | None, digits: int = 3) -> str:
         return _signed(f"{round(value, decimals):,.{max(0, decimals)}f}")
     mantissa = f"{value / 10.0**exponent:.{digits - 1}f}".rstrip("0").rstrip(".")
     power = str(exponent).translate(_SUPERSCRIPT)
-    return _signed(f"{mantissa}{_THIN}×{_THIN}10{power}")
+    return _signed(f"{mantissa}{_THIN}\N{MULTIPLICATION SIGN}{_THIN}10{power}")
 
 
 def count(value: float | None) -> str:
@@ -34,7 +34,7 @@ def percent(fraction: float | None) -> str:
     """A fraction in per cent: whole from ten up, one decimal below."""
     if fraction is None or not math.isfinite(fraction):
         return NONE
-    decimals = 0 if abs(fraction) >= 0.0995 else 1
+    decimals = 1 if 0 < abs(fraction) < 0.0995 else 0
     return _signed(f"{100 * fraction:,.{decimals}f}{_THIN}%")
 
 
@@ -48,13 +48,23 @@ def large(value: float | None) -> str:
     return number(value)
 
 
+def tick(value: float) -> str:
+    """A number beside an axis: as short as it can be."""
+    if abs(value) >= 10_000:
+        scaled = large(value)
+        figure, _, letter = scaled.partition(_THIN)
+        return f"{figure.rstrip('0').rstrip('.') if '.' in figure else figure}{_THIN}{letter}"
+    return _signed(f"{value:,.4g}") if value == 0 or abs(value) >= 1e-4 else number(value, 2)
+
+
 def duration(seconds: float | None) -> str:
     """The two largest units of a time: 26 s, 4 min 10 s, 2 h 5 min, 3 d 4 h."""
     if seconds is None or not math.isfinite(seconds):
         return NONE
     if seconds < 10:
         return f"{seconds:.1f}{_THIN}s"
-    whole, parts = round(seconds), []
+    whole = round(seconds)
+    parts: list[tuple[int, str]] = []
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
         amount, whole = divmod(whole, size)
         if amount or parts:

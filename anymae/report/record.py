@@ -150,10 +150,11 @@ def _pictures(run: Path) -> dict[str, bytes]:
         if not path.exists():
             continue
         try:
-            size, start = path.stat().st_size, path.open("rb").read(len(_PNG))
-            if size > PICTURE_LIMIT or start != _PNG:
-                raise CheckpointError("not a PNG picture of sensible size", where=path)
-            found[theme] = path.read_bytes()
+            with path.open("rb") as file:
+                content = file.read(PICTURE_LIMIT + 1)
         except OSError as error:
             raise CheckpointError(f"cannot be read: {error.strerror}", where=path) from None
+        if len(content) > PICTURE_LIMIT or not content.startswith(_PNG):
+            raise CheckpointError("not a PNG picture of sensible size", where=path)
+        found[theme] = content
     return found

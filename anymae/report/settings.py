@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 
 from anymae.encoder import SIZES
 from anymae.errors import AnyMAEError
@@ -17,6 +16,11 @@ from anymae.registry import modality, recipe
 from anymae.report.record import RunRecord
 
 AUTOMATIC = "automatic"
+_CHOSEN_FOR_THE_USER = frozenset(
+    {"steps", "epochs", "batch_size", "batch_tokens", "lr", "validate_every", "checkpoint_every",
+     "workers"}
+)  # fmt: skip
+"""Training fields whose None means that anymae chooses; elsewhere None means none."""
 _RUN_FIELDS = {"format", "data_path"}
 
 
@@ -56,11 +60,12 @@ def tables(record: RunRecord) -> list[Table]:
     mae, own = recipe("mae"), model.recipe
     encoder = model.encoder.model_dump(mode="json")
     size, standard = _size(encoder)
+    training, options = _fields(own.training), _adapter_defaults(model.modality)
     return [
         Table("Method, slot by slot", "MAE", _compared(_slots(own), _slots(mae))),
-        Table("Training", "MAE", _compared(_fields(own.training), _fields(mae.training))),
+        Table("Training", "MAE", _compared(training, _fields(mae.training), _CHOSEN_FOR_THE_USER)),
         Table("Encoder", f"size {size}", _compared(flat(encoder), flat(standard))),
-        Table("Data", "default", _compared(flat(model.adapter), _adapter_defaults(model.modality))),
+        Table("Data", "default", _compared(flat(model.adapter), options, options)),
         Table("Run", "default", _compared(_run_fields(record), {})),
     ]
 
@@ -109,19 +114,21 @@ def shown(value: Any) -> str:
     return str(value)
 
 
-def _compared(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[Setting]:
-    """Own settings beside defaults. A default of None leaves the choice to anymae, so whatever
-    was chosen does not differ from it."""
+def _compared(
+    own: Mapping[str, Any], defaults: Mapping[str, Any], chosen: Iterable[str] = ()
+) -> list[Setting]:
+    """Own settings beside defaults. Where a default of None leaves the choice to anymae
+    (``chosen``), whatever was chosen does not differ from it."""
     rows = []
     for name, value in own.items():
-        known, default = name in defaults, defaults.get(name)
-        text = None if not known else AUTOMATIC if default is None else shown(default)
-        if value is None and known:
-            value_text = AUTOMATIC if default is None else shown(None)
-        else:
-            value_text = shown(value)
-        differs = known and default is not None and value != default
-        rows.append(Setting(name, value_text, text, differs))
+        if name not in defaults:
+            rows.append(Setting(name, shown(value), None, False))
+            continue
+        default = defaults[name]
+        automatic = default is None and name in chosen
+        text = AUTOMATIC if automatic else shown(default)
+        own_text = AUTOMATIC if automatic and value is None else shown(value)
+        rows.append(Setting(name, own_text, text, not automatic and value != default))
     return rows
 
 
@@ -149,8 +156,8 @@ def _adapter_defaults(name: str) -> dict[str, Any]:
         return {}
     found = {}
     for key, field in fields.items():
-        default = field.get_default(call_default_factory=True)
-        if default is not PydanticUndefined:
+        if not field.is_required():
+            default = field.get_default(call_default_factory=True)
             found[key] = list(default) if isinstance(default, tuple) else default
     return found
 
@@ -160,7 +167,8 @@ def _run_fields(record: RunRecord) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name not in _RUN_FIELDS}
 
 
-def _identity(record: RunRecord) -> Iterator[tuple[str, Any]] | dict[str, Any]:
+def _identity(record: RunRecord) -> dict[str, Any]:
+    """Everything that can tell one run from another, nested by what it is about."""
     fields = record.config.model_dump(mode="json")
     model = fields["model"]
     method = {k: v for k, v in model["recipe"].items() if k not in ("paper", "year", "summary")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,12 +12,12 @@ from anymae.report.record import RunRecord
 
 Tone = Literal["bad", "fair", "good", "unknown"]
 
-_LEVELS: tuple[tuple[float, Tone, str], ...] = (
-    (0.0, "bad", "No: worse than a trivial guess"),
-    (0.05, "bad", "Hardly: no better than a trivial guess"),
-    (0.3, "fair", "Learning: clearly better than a trivial guess"),
-    (0.6, "good", "Good: far better than a trivial guess"),
-    (float("inf"), "good", "Very good: most of what was hidden is predicted"),
+_LEVELS: tuple[tuple[float, Tone, str, str], ...] = (
+    (-0.02, "bad", "worse than a guess", "No: worse than a trivial guess"),
+    (0.05, "bad", "no better than a guess", "Hardly: no better than a trivial guess"),
+    (0.3, "fair", "learning", "Learning: clearly better than a trivial guess"),
+    (0.6, "good", "good", "Good: far better than a trivial guess"),
+    (math.inf, "good", "very good", "Very good: most of what was hidden is predicted"),
 )
 STILL_FALLING = 0.03
 """A loss that fell by more than this share in the last quarter of the run had further to go."""
@@ -26,9 +27,11 @@ GAP = 0.15
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer to "is my loss good?": a tone for the eye, a title, sentences and advice."""
+    """The answer to "is my loss good?": a tone for the eye, in a word or two, as a title, in
+    sentences, and what to do."""
 
     tone: Tone
+    short: str
     title: str
     sentences: list[str]
     advice: list[str]
@@ -40,10 +43,10 @@ def verdict(record: RunRecord) -> Verdict:
     kind = "validation_" if record.series("validation_loss")[0] else ""
     explained = record.last(f"{kind}explained_variance")
     if explained is None:
-        return Verdict("unknown", "Not known yet", [_what(record)], [])
-    tone, title = next((tone, title) for limit, tone, title in _LEVELS if explained < limit)
-    return Verdict(tone, title, [_what(record), *_compared(record, kind, explained)],
-                   _advice(record, explained))  # fmt: skip
+        return Verdict("unknown", "unknown", "Not known yet", [_what(record)], [])
+    _, tone, short, title = next(level for level in _LEVELS if explained < level[0])
+    sentences = [_what(record), *_compared(record, kind, explained)]
+    return Verdict(tone, short, title, sentences, _advice(record, explained))
 
 
 def _what(record: RunRecord) -> str:
@@ -98,8 +101,8 @@ def _advice(record: RunRecord, explained: float) -> list[str]:
     found += _overfitting(record)
     skipped, bad = record.last("skipped_steps"), record.last("bad_samples")
     if skipped:
-        found.append(f"{count(skipped)} steps were skipped because their loss or gradient was not "
-                     "finite or absurdly large: try a lower learning rate or clipping.")  # fmt: skip
+        found.append(f"{count(skipped)} steps were skipped: their loss or gradient was not finite, "
+                     "or absurdly large. Try a lower learning rate or clipping.")  # fmt: skip
     if bad:
         found.append(f"{count(bad)} bad samples were skipped; bad_samples.csv lists them.")
     return found
@@ -136,7 +139,8 @@ def outcome(scores: KeptScores) -> str:
 
 
 def _gained(gain: Measured, name: str) -> str:
-    size = f"{score(abs(gain.value or 0))} {'better' if (gain.value or 0) >= 0 else 'worse'} than {name}"
+    value = gain.value or 0.0
+    size = f"{score(abs(value))} {'better' if value >= 0 else 'worse'} than {name}"
     if gain.interval and gain.interval[0] <= 0 <= gain.interval[1]:
         return f"{size}, which may be chance"
     return size

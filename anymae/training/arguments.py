@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,8 @@ def recipe_of(
     given: Mapping[str, Any],
     overrides: Mapping[str, Any],
 ) -> Recipe:
-    """A named recipe with this modality's numbers, or a recipe as it is; then the user's."""
+    """A named recipe with this modality's numbers, or a recipe as it is; then the user's.
+    Raises ``BadConfig``."""
     if isinstance(recipe, Recipe):
         method = recipe
     else:
@@ -62,7 +63,6 @@ def recipe_of(
     method = with_overrides(method, user, f"recipe {method.name}")
     if mask_ratio is not None:
         method = method.model_copy(update={"mask": method.mask.with_ratio(mask_ratio)})
-    method.check(adapter)
     return method
 
 
@@ -99,21 +99,40 @@ def path_of(dataset: Any) -> str | None:
     return str(dataset) if isinstance(dataset, str | Path) else None
 
 
-def fitted(adapter: Adapter, source: Source) -> Adapter:
-    """The adapter after a look at the data; an error names the sample it was looking at."""
-    looked_at: list[int] = []
+def fitted(adapter: Adapter, source: Source, *, skip_bad: bool) -> Adapter:
+    """The adapter after a look at the data; an error names the sample it was looking at.
 
-    def samples() -> Iterator[Any]:
-        for index in spread(len(source), adapter.fit_samples):
-            sample = source[index]
-            looked_at.append(index)
-            yield sample
+    With ``skip_bad`` a sample that cannot be read or understood is left out of the look (training
+    will meet it, skip it and count it).
+    """
+    left_out: set[int] = set()
+    while True:
+        looked_at: list[int] = []
+        try:
+            return adapter.fit(_shown(source, adapter.fit_samples, left_out, looked_at))
+        except AnyMAEError as error:
+            if not looked_at:
+                raise
+            if not skip_bad:
+                raise (error if error.where else error.at(source.where(looked_at[0]))) from None
+            left_out.add(looked_at[0])
+
+
+def _shown(source: Source, limit: int, left_out: set[int], looked_at: list[int]) -> Iterator[Any]:
+    """Evenly spaced samples; ``looked_at`` holds the index of the one being looked at."""
+    for index in spread(len(source), limit):
+        if index not in left_out:
+            looked_at[:] = [index]
+            yield source[index]
             looked_at.clear()
 
-    try:
-        return adapter.fit(samples())
-    except AnyMAEError as error:
-        raise (error.at(source.where(looked_at[0])) if looked_at else error) from None
+
+def refuse_unknown(overrides: Mapping[str, Any], arguments: Iterable[str]) -> None:
+    """Raise ``BadConfig`` for a setting that is neither a slot nor an argument's name."""
+    slots = {*Recipe.model_fields, "encoder"}
+    for key in overrides:
+        if key.split(".")[0] not in slots:
+            raise unknown_name("setting", key, {*slots, *arguments})
 
 
 def spread(length: int, limit: int) -> list[int]:

@@ -46,6 +46,11 @@ def _write(setup: Setup, rows: list[list[str]]) -> None:
         with open(path, "w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["where", "reason"])
-            writer.writerows(rows)
+            writer.writerows([_as_text(cell) for cell in row] for row in rows)
     except OSError as error:
         raise cannot_write(path, error) from None
+
+
+def _as_text(cell: str) -> str:
+    """A file name that begins like a formula must not become one in a spreadsheet."""
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell

@@ -92,6 +92,6 @@ def pick_device(device: str, local_rank: int = 0) -> torch.device:
     if place.type == "cuda":
         if not torch.cuda.is_available():
             raise BadConfig("no CUDA device here", found=repr(device), hint="Use device='cpu'.")
-        if place.index is None:
+        if ":" not in device:
             place = torch.device("cuda", local_rank)
     return place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any, Literal
 
 from anymae.adapter import Adapter
 from anymae.config import refuse_both
-from anymae.data.batches import read_batch
+from anymae.data.batches import Batches, read_batch, readable
+from anymae.data.plan import Plan
 from anymae.data.sources import Source, open_source
 from anymae.encoder import EncoderConfig
 from anymae.errors import BadConfig
@@ -24,6 +26,7 @@ from anymae.training.arguments import (
     fitted,
     path_of,
     recipe_of,
+    refuse_unknown,
     refuse_unlaunched,
     split,
     spread,
@@ -81,6 +84,7 @@ def pretrain(
     recipe, encoder and training fields. Raises ``AnyMAEError`` subclasses only, for anything a
     user can get wrong.
     """
+    refuse_unknown(overrides, inspect.signature(pretrain).parameters)
     refuse_both(steps=steps, epochs=epochs)
     refuse_both(batch_size=batch_size, batch_tokens=batch_tokens)
     refuse_unlaunched(devices * nodes, strategy)
@@ -88,11 +92,12 @@ def pretrain(
              "batch_tokens": batch_tokens, "lr": lr}  # fmt: skip
     world = join(device)
     adapter = adapter_of(modality, modality_options or {})
-    train, held_out = split(open_source(dataset, adapter), validation, adapter, seed)
-    adapter = fitted(adapter, train)
     method = recipe_of(recipe, adapter, mask_ratio, given, overrides)
     encoder = encoder_of(size, overrides)
-    look = read_batch(train, adapter, spread(len(train), 64), seed, "look")
+    skip_bad = method.training.on_bad_sample == "skip"
+    train, held_out = split(open_source(dataset, adapter), validation, adapter, seed)
+    adapter = fitted(adapter, train, skip_bad=skip_bad)
+    look = read_batch(train, adapter, _chosen(train, adapter, 64, skip_bad), seed, "look")
     training = resolved(method.training, len(train), look.segments.total / len(look))
     model = Model(adapter, method.model_copy(update={"training": training}), encoder, seed=seed)
     config = RunConfig(
@@ -109,7 +114,8 @@ def pretrain(
     with ExitStack() as stack:
         if world.leads:
             stack.enter_context(owned(folder, console().print))
-        shown = [(held_out or train)[i] for i in spread(len(held_out or train), 8)]
+        pictured = held_out or train
+        shown = [pictured[i] for i in _chosen(pictured, adapter, 8, skip_bad)]
         if claim(folder, config, resume, world):
             history = read_history(folder / "history.csv")
             return Run(load_model(folder / "model"), history, folder, shown)
@@ -127,30 +133,46 @@ def _setup(
     look: Packed,
     folder: Path,
 ) -> Setup:
-    adapter, seed = model.adapter, config.seed
-    sample = _in_batches(train, adapter, LOOKED_AT, seed, "trivial")
-    checks = _in_batches(held_out, adapter, HELD_OUT_SAMPLES, seed, "held-out") if held_out else []
+    checks = _held_out(held_out, model.adapter, training, config.seed) if held_out else []
     return Setup(
         model=model,
         training=training,
-        seed=seed,
+        seed=config.seed,
         precision=config.precision,
         world=world,
         source=train,
         spare=look.slice(0, 1),
-        trivial=trivial(model, sample),
+        trivial=trivial(model, _first_batches(train, model.adapter, training, config.seed)),
         held_out=checks,
         trivial_held_out=trivial(model, checks) if checks else None,
         folder=folder,
     )
 
 
-def _in_batches(source: Source, adapter: Adapter, limit: int, *purpose: Any) -> list[Packed]:
-    indices = spread(len(source), limit)
+def _first_batches(source: Source, adapter: Adapter, training: Resolved, seed: int) -> list[Packed]:
+    """What training sees first, augmented as it will be: about ``LOOKED_AT`` samples."""
+    plan = Plan(len(source), min(training.batch_size, 64), LOOKED_AT, seed)
+    batches = Batches(source, adapter, plan, skip_bad=training.on_bad_sample == "skip")
+    found = [batches[step] for step in range(plan.steps)]
+    for batch in found:
+        if batch.error is not None:
+            raise batch.error
+    return [batch.packed for batch in found if batch.packed is not None]
+
+
+def _held_out(source: Source, adapter: Adapter, training: Resolved, seed: int) -> list[Packed]:
+    """Validation batches, the same masks every time."""
+    skip_bad = training.on_bad_sample == "skip"
+    indices = _chosen(source, adapter, HELD_OUT_SAMPLES, skip_bad)
     return [
-        read_batch(source, adapter, indices[start : start + 64], *purpose)
+        read_batch(source, adapter, indices[start : start + 64], seed, "held-out")
         for start in range(0, len(indices), 64)
     ]
+
+
+def _chosen(source: Source, adapter: Adapter, limit: int, skip_bad: bool) -> list[int]:
+    indices = spread(len(source), limit)
+    return readable(source, adapter, indices) if skip_bad else indices
 
 
 def _train(setup: Setup, resume: str) -> tuple[Model, list[dict[str, Any]]]:

@@ -64,10 +64,13 @@ class ProgressLine:
 
 def describe(row: dict[str, Any], steps: int) -> str:
     """One line for a history row."""
-    parts = [f"step {row['step']:,}/{steps:,}", f"loss {row['loss']:.4f}"]
+    parts = [f"step {row['step']:,}/{steps:,}"]
+    if "loss" in row:  # no step since the last row may have been good
+        parts.append(f"loss {row['loss']:.4f}")
     if "validation_loss" in row:
         parts.append(f"validation {row['validation_loss']:.4f}")
-    parts.append(f"explained {row['explained_variance']:.1%}")
+    if "explained_variance" in row:
+        parts.append(f"explained {row['explained_variance']:.1%}")
     parts.append(f"{row['tokens_per_second']:,.0f} tokens/s")
     if row["skipped_steps"]:
         parts.append(f"{row['skipped_steps']} steps skipped")

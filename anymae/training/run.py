@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,8 @@ class RunConfig(BaseModel):
 
 def _differences(mine: Any, theirs: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
     if isinstance(mine, dict) and isinstance(theirs, dict):
-        for key in sorted(mine.keys() | theirs.keys()):
+        # Causes first: the seed decides which data are held out, the data what is learned of them.
+        for key in sorted(mine.keys() | theirs.keys(), key=lambda k: (k != "seed", k != "data", k)):
             if key == "training" and path.endswith("recipe"):
                 continue  # compared at the top, without the fields that may change
             yield from _differences(mine.get(key), theirs.get(key), f"{path}.{key}".lstrip("."))
@@ -104,5 +106,6 @@ class Run:
         from anymae.report.artifacts import save_reconstruction
 
         if self.samples and isinstance(self.model.recipe.target, Content):
-            save_reconstruction(self.path, self.model.reconstruct(self.samples))
+            with suppress(NotImplementedError):  # an adapter need not say how to draw
+                save_reconstruction(self.path, self.model.reconstruct(self.samples))
         return write_report([self.path])

@@ -171,6 +171,7 @@ class Trainer:
             row = self._row()
             if validates:
                 row |= self._validate()
+            row = {k: v for k, v in row.items() if math.isfinite(v)}
             self.progress.history.append(row)
             self._mark = (time.perf_counter(), 0.0, 0.0)
             if self.world.leads:
@@ -186,7 +187,7 @@ class Trainer:
         progress.seconds += seconds
         loss = progress.window_loss / progress.window_count if progress.window_count else math.nan
         progress.window_loss = progress.window_count = 0.0
-        row = {
+        return {
             "step": progress.step,
             "epoch": progress.step * self.plan.batch / self.plan.samples,
             "loss": loss,
@@ -199,7 +200,6 @@ class Trainer:
             "bad_samples": len(progress.bad),
             "seconds": progress.seconds,
         }
-        return {k: v for k, v in row.items() if math.isfinite(v)}
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, ClassVar, Self
 import numpy as np
 import torch
 from einops import rearrange
-from pydantic import Field, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 from anymae.adapter import Adapter
 from anymae.errors import BadConfig, BadInput
@@ -49,13 +49,13 @@ class ImageAdapter(Adapter):
     extensions: ClassVar[tuple[str, ...]] = EXTENSIONS
     provides: ClassVar[frozenset[str]] = frozenset({"grid", "pixels"})
 
-    patch_size: tuple[int, int] | None = None
-    image_size: tuple[int, int] | None = None
+    patch_size: tuple[PositiveInt, PositiveInt] | None = None
+    image_size: tuple[PositiveInt, PositiveInt] | None = None
     max_side: int = Field(default=224, gt=0)
     channels: int | None = Field(default=None, gt=0)
     channel_axis: ChannelAxis | None = None
     mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
+    std: tuple[PositiveFloat, ...] | None = None
     value_range: tuple[float, float] | None = None
     dtype: str | None = None
     crop_scale: tuple[float, float] | None = (0.2, 1.0)
@@ -139,8 +139,8 @@ class ImageAdapter(Adapter):
         return Packed(values, coords, Segments.of_lengths(h * w for h, w in grids))
 
     def untokenize(self, tokens: Tokens) -> np.ndarray:
-        """(H, W, C) in the data's own units, range and number type. Missing values (NaN) stay NaN
-        in images of floats and become the mean colour in images of integers."""
+        """(H, W, C) in the data's own units, range and number type; where values are missing
+        (NaN, or no token), float32 with NaN there."""
         p, q = self._fitted("patch_size")
         rows, columns = (int(n) + 1 for n in tokens.coords.amax(0))
         grid = torch.full((rows * columns, tokens.values.shape[1]), float("nan"))
@@ -148,19 +148,26 @@ class ImageAdapter(Adapter):
         image = rearrange(
             grid.numpy(), "(h w) (p q c) -> (h p) (w q) c", h=rows, w=columns, p=p, q=q
         )
-        dtype = np.dtype(self.dtype or "float32")
-        if dtype.kind in "ui":
-            image = np.nan_to_num(image, nan=0.0)
         image = image * np.asarray(self.std) + np.asarray(self.mean)
         if self.value_range is not None:
             image = image.clip(*self.value_range)
-        return (image.round() if dtype.kind in "ui" else image).astype(dtype)
+        dtype = np.dtype(self.dtype or "float32")
+        if dtype.kind == "f" or np.isnan(image).any():
+            return image.astype(dtype if dtype.kind == "f" else np.float32)
+        return image.round().astype(dtype)
 
     def draw(self, axes: Any, sample: Any) -> None:
+        """Colour or grey (of other numbers of channels the first three), scaled to three standard
+        deviations around the mean; missing pixels are transparent."""
         image = as_array(sample, "last")[:, :, :3].astype(np.float64)
-        low, high = self.value_range or (image.min(), image.max())
-        image = ((image - low) / max(high - low, 1e-12)).clip(0, 1)
-        axes.imshow(image if image.shape[2] == 3 else image[:, :, 0], cmap="gray", vmin=0, vmax=1)
+        mean, std = np.asarray(self._fitted("mean")), np.asarray(self._fitted("std"))
+        low, high = self.value_range or (-np.inf, np.inf)
+        low, high = max(low, (mean - 3 * std).min()), min(high, (mean + 3 * std).max())
+        image = ((image - low) / (high - low)).clip(0, 1)
+        if image.shape[2] < 3:
+            image = np.repeat(image[:, :, :1], 3, axis=2)
+        seen = np.isfinite(image).all(-1, keepdims=True)
+        axes.imshow(np.concatenate([np.nan_to_num(image), seen], -1))
         axes.set_axis_off()
 
     # -- details ----------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def survey(images: Iterable[np.ndarray], channels: int | None) -> Survey:
         raise BadInput("there is no image to learn from", found="0 samples")
     channels = channels or _common_channels(counts)
     mean, std = _pooled(sums, channels)
-    if not std.any():
+    if min(lows) == max(highs):
         raise BadInput(
             "all images are the same constant: there is nothing to learn",
             found=f"every pixel of {len(sums)} images is {lows[0]:g}",
@@ -52,7 +52,7 @@ def survey(images: Iterable[np.ndarray], channels: int | None) -> Survey:
         size=sizes.pop() if len(sizes) == 1 else None,
         channels=channels,
         mean=tuple(mean.tolist()),
-        std=tuple(np.where(std > 0, std, 1.0).tolist()),
+        std=tuple(np.where(std > 1e-9 * (max(highs) - min(lows)), std, 1.0).tolist()),
         value_range=_range(dtype, min(lows), max(highs)),
         dtype=str(dtype),
     )

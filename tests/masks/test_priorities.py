@@ -79,7 +79,7 @@ def test_one_large_enough_box_hides_a_rectangle():
 def test_boxes_lie_anywhere():
     mask = Mask(priority=BlockPriority(), budget=RatioBudget(ratio=0.5))
     often = hidden_maps(mask, (6, 6), 800).float().mean(0)
-    assert float(often.min()) > 0.2
+    assert float(often.min()) > 0.08
     assert float((often - often.flip(0)).abs().max()) < 0.12
     assert float((often - often.flip(1)).abs().max()) < 0.12
 

@@ -46,7 +46,7 @@ def pretrain_with_everything(
         devices=2,
         nodes=1,
         strategy="auto",
-        modality_options={"patch": 4},
+        modality_options={"patch_size": 4},
         **overrides,
     )
 

@@ -73,14 +73,21 @@ def _of_items(items: list[Any]) -> np.ndarray:
         array = np.array([math.nan if item is None else item for item in items])
         if array.dtype.kind != "O":
             return array
-    for row, item in enumerate(items):
-        if item is None or isinstance(item, (str, bytes, numbers.Number)):
-            raise BadInput(
-                "labels must be all numbers or all names",
-                where=f"label {row}",
-                found=repr(item)[:100],
-            )
+    kinds = [_kind(item) for item in items]
+    if set(kinds) != {"array"}:
+        row = next((row for row, kind in enumerate(kinds) if kind != kinds[0]), 0)
+        raise BadInput(
+            "labels must be all numbers or all names",
+            where=f"label {row}",
+            found=f"{items[row]!r:.100} after {items[0]!r:.100}" if row else f"{items[0]!r:.100}",
+        )
     return _of_arrays(items)
+
+
+def _kind(item: Any) -> str:
+    if isinstance(item, str):
+        return "name"
+    return "number" if item is None or isinstance(item, (bytes, numbers.Number)) else "array"
 
 
 def _of_arrays(items: Iterable[Any]) -> np.ndarray:

@@ -63,10 +63,15 @@ def _mapped(path: str) -> np.ndarray:
 
 def read_header(file: IO[bytes], size: int) -> Header:
     """The header of an npy file of ``size`` bytes. Raises ``BadInput`` if it claims more."""
-    version = npy.read_magic(file)
-    if version not in _READERS:
-        raise BadInput("npy format not read", found=f"version {version}", expected="1.0 or 2.0")
-    shape, fortran, dtype = _READERS[version](file)
+    try:
+        version = npy.read_magic(file)
+        shape, fortran, dtype = _READERS[version](file)
+    except Exception as error:
+        raise BadInput(
+            "the npy header cannot be read",
+            found=type(error).__name__,
+            expected="format 1.0 or 2.0, as numpy.save writes it",
+        ) from error
     if dtype.hasobject:
         raise BadInput("object arrays are not read: they are pickles", found=f"dtype {dtype}")
     start = file.tell()

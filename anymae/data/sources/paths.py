@@ -51,7 +51,8 @@ class Opener:
                 raise missing(text)
             if os.path.isdir(text):
                 raise BadInput("a list of paths holds files", where=text, found="a folder")
-        return self._shards(texts) or self._files(texts)
+        shards = self._shards(texts)
+        return self._files(texts) if shards is None else shards
 
     def _files(self, paths: Sequence[str]) -> Source:
         for path in paths:
@@ -66,7 +67,8 @@ class Opener:
             return MappedArray(path)
         if path.lower().endswith(".npz"):
             return open_npz(path, self.adapter, self.limits)
-        return self._shards([path]) or self._files([path])
+        shards = self._shards([path])
+        return self._files([path]) if shards is None else shards
 
     def _shards(self, paths: Sequence[str]) -> Source | None:
         """Tar or Parquet shards, if all are of that kind and the adapter reads no such files."""

@@ -15,11 +15,14 @@ import numpy as np
 from anymae.adapter import Adapter
 from anymae.data.limits import Limits
 from anymae.data.sources.columns import opened
+from anymae.data.sources.files import no_match
+from anymae.data.sources.folders import endings
 from anymae.data.sources.labels import Labels, as_labels
 from anymae.data.sources.names import Names, printable
 from anymae.data.sources.places import placed
 from anymae.data.sources.source import Source, digest
 from anymae.data.sources.tar_items import items_of, parse_label
+from anymae.data.sources.tar_walk import walk
 from anymae.errors import BadInput
 
 
@@ -38,8 +41,10 @@ class TarShards(Source):
                     names.append(sample.name)
                     held = (label.offset, label.size) if label else (-1, -1)
                     rows.append((number, sample.offset, sample.size, *held))
+        if not rows:
+            raise no_match(self.shards[0], adapter, _endings(self.shards[0], limits))
         self.names = Names(names)
-        self.index = np.array(rows, dtype=np.int64).reshape(-1, 5)
+        self.index = np.array(rows, dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -80,3 +85,8 @@ def _bytes(shard: str, offset: int, size: int) -> bytes:
     if len(data) != size:
         raise BadInput("the shard is shorter than when it was indexed", found=f"{len(data)} bytes")
     return data
+
+
+def _endings(shard: str, limits: Limits) -> str:
+    with open(shard, "rb") as file:
+        return endings(member.name for member in walk(file, limits))

@@ -52,7 +52,8 @@ def _packed(
     for batch in load(Batches(source, adapter, plan), 0, workers, pin=False):
         if batch.error is not None:
             raise batch.error
-        yield batch.packed
+        if batch.packed is not None:
+            yield batch.packed
 
 
 def mixed(
@@ -62,11 +63,12 @@ def mixed(
     targets with it (Zhang et al. 2018). Raises ``BadConfig`` unless all samples of the batch have
     tokens at the same places."""
     length = packed.segments.equal
-    places = None if length is None else packed.coords.view(len(packed), length, -1)
-    if places is None or not bool((places == places[:1]).all()):
+    if length is None or not bool(
+        (packed.coords.view(len(packed), length, -1).diff(dim=0) == 0).all()
+    ):
         raise BadConfig(
             "mixup needs samples with tokens at the same places",
-            found="samples of several shapes" if places is None else "differing coordinates",
+            found="samples of several shapes" if length is None else "differing coordinates",
             hint="Set mixup=0.",
         )
     number = draws.key(seed, step, "mixup") & (2**63 - 1)

@@ -22,7 +22,7 @@ from anymae.evaluation.finetuning.tasks import TASKS, Task
 from anymae.evaluation.finetuning.tuned import FineTuned, outputs_of
 from anymae.evaluation.labels import Labelled, hold_out, kind_of, labelled
 from anymae.model import Model
-from anymae.precision import autocast, resolve
+from anymae.precision import Precision, autocast, resolve
 from anymae.training.distributed import pick_device
 from anymae.training.optim import peak_rate, rate
 
@@ -88,7 +88,7 @@ def _trained(
     device = next(network.parameters()).device
     precision = resolve(config.precision, device)
     targets = goal.targets(known)
-    checked = None if held is None else goal.targets(held)
+    checked = (held.source, goal.targets(held)) if held else None
     plan = plan_of(known.source, config)
     groups = parameter_groups(network, config.layer_decay, config.weight_decay)
     solver = torch.optim.AdamW(list(groups), lr=0.0, betas=config.betas, fused=True)
@@ -108,8 +108,8 @@ def _trained(
         if step % math.ceil(plan.samples / plan.batch) == 0 or step == plan.steps:
             row = {"step": step, "epoch": min(step * plan.batch, plan.total) / plan.samples}
             row |= {"lr": lr, "loss": _finite(torch.stack(sums).sum() / count, step)}
-            if held is not None:
-                row |= _validated(network, goal, held.source, checked, precision)
+            if checked is not None:
+                row |= _validated(network, goal, *checked, precision)
             history.append(row)
             sums, count = [], 0
     return history
@@ -140,7 +140,7 @@ def _finite(loss: Tensor, step: int) -> float:
 
 
 def _validated(
-    network: Network, goal: Task, source: Source, targets: Tensor, precision: str
+    network: Network, goal: Task, source: Source, targets: Tensor, precision: Precision
 ) -> dict[str, float]:
     outputs = outputs_of(network, source, precision=precision)
     return {

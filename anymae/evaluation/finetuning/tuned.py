@@ -25,7 +25,7 @@ from anymae.evaluation.finetuning.tasks import Classification, Task
 from anymae.evaluation.labels import labelled
 from anymae.inference import batches_of
 from anymae.model import ModelConfig
-from anymae.precision import autocast
+from anymae.precision import Precision, autocast
 from anymae.registry import modality
 
 KIND = "finetuned"
@@ -121,7 +121,7 @@ class FineTuned:
 
 @torch.no_grad()
 def outputs_of(
-    network: Network, source: Source, batch_size: int | None = None, precision: str = "fp32"
+    network: Network, source: Source, batch_size: int | None = None, precision: Precision = "fp32"
 ) -> Tensor:
     """(n, outputs) float32 on the CPU, of samples as they are."""
     device = next(network.parameters()).device

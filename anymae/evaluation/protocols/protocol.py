@@ -60,7 +60,11 @@ def protocol_of(value: Any) -> Protocol:
 def refuse_task(protocol: Protocol, task: str) -> None:
     """Raise ``BadConfig`` if a protocol is not defined for a task."""
     if task not in protocol.tasks:
-        fitting = sorted(name for name, kind in Protocol.kinds().items() if task in kind.tasks)
+        fitting = sorted(
+            name
+            for name, kind in Protocol.kinds().items()
+            if issubclass(kind, Protocol) and task in kind.tasks
+        )
         raise BadConfig(
             f"protocol {protocol.kind!r} is not defined for {task}",
             expected=f"one of {', '.join(fitting)}",

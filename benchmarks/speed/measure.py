@@ -1,0 +1,53 @@
+"""Measuring on noisy machines: rounds interleave all candidates, medians are compared.
+
+With one thread the clock is processor time, which other programs' work does not lengthen; with
+more it is wall time.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+
+def interleaved(
+    steps: Mapping[str, Callable[[], None]], rounds: int, threads: int
+) -> dict[str, list[float]]:
+    """Seconds of each candidate's step in each round, after one warm-up step each."""
+    torch.set_num_threads(threads)
+    clock = time.process_time if threads == 1 else time.perf_counter
+    for step in steps.values():
+        step()
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            start = clock()
+            step()
+            seconds[name].append(clock() - start)
+    return seconds
+
+
+def median_ratio(ours: list[float], theirs: list[float]) -> float:
+    """How many times faster ours is: the median over rounds of theirs / ours."""
+    return statistics.median(b / a for a, b in zip(ours, theirs, strict=True))
+
+
+def peak_mib(module: str, *arguments: str) -> float:
+    """Peak resident memory of a fresh Python process that runs a module, in MiB."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments], capture_output=True, text=True, check=True
+    )
+    return float(done.stdout.strip().splitlines()[-1])
+
+
+def own_peak_mib() -> float:
+    """Peak resident memory of this process so far, in MiB (getrusage counts a parent's too)."""
+    status = Path("/proc/self/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024

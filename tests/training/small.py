@@ -1,0 +1,46 @@
+"""Small real runs for the tests of training."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.datasets import load_digits
+
+import anymae
+
+ENCODER = anymae.EncoderConfig(width=32, depth=2, heads=2)
+
+
+def digits(count: int = 200) -> np.ndarray:
+    """(count, 8, 8) uint8 handwritten digits."""
+    return (load_digits().images[:count] * 15).astype(np.uint8)
+
+
+def pretrain(out: Path, data: Any = None, **changes: Any) -> anymae.Run:
+    """Twenty steps on digits, with workers off and a checkpoint every five steps."""
+    settings = {
+        "size": ENCODER,
+        "steps": 20,
+        "batch_size": 16,
+        "validation": 0.1,
+        "precision": "fp32",
+        "training.workers": 0,
+        "training.checkpoint_every": 5,
+        "training.log_every": 1,
+        "training.ema": 0.9,
+    }
+    return anymae.pretrain(
+        digits() if data is None else data, "image", out=out, **(settings | changes)
+    )
+
+
+TIMES = ("seconds", "tokens_per_second", "samples_per_second")
+
+
+def curve(run: anymae.Run) -> list[dict[str, Any]]:
+    """The history without what depends on the clock."""
+    return [{k: v for k, v in row.items() if k not in TIMES} for row in run.history]
+
+
+def weights(run: anymae.Run) -> bytes:
+    return (run.path / "model" / "model.safetensors").read_bytes()

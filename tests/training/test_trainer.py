@@ -1,0 +1,139 @@
+"""The loop itself: what a step computes, on one process or several, and what it refuses."""
+
+import csv
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from .small import curve, digits, pretrain, weights
+
+import anymae
+from anymae.training.trainer import Trainer
+
+
+def test_training_beats_the_trivial_predictors(tmp_path):
+    run = pretrain(tmp_path / "run", digits(1000), steps=250, batch_size=64, lr=3e-3)
+    assert run.history[-1]["explained_variance"] > 0.1
+    assert run.history[-1]["validation_explained_variance"] > 0.1
+    assert run.history[-1]["validation_loss"] < run.history[0]["loss"] / 2
+
+
+def test_accumulated_micro_batches_are_the_same_step(tmp_path):
+    whole = pretrain(tmp_path / "a")
+    parts = pretrain(tmp_path / "b", **{"training.micro_tokens": 50})
+    for one, other in zip(curve(whole), curve(parts), strict=True):
+        assert other["loss"] == pytest.approx(one["loss"], rel=1e-5)
+        assert other["grad_norm"] == pytest.approx(one["grad_norm"], rel=1e-4)
+
+
+def test_epochs_are_exact_and_the_last_batch_may_be_short(tmp_path):
+    run = pretrain(tmp_path / "run", steps=None, epochs=1, validation=None, batch_size=64)
+    assert [row["step"] for row in run.history] == [1, 2, 3, 4]  # 200 = 3 x 64 + 8
+
+
+def test_skipped_steps_change_nothing_but_a_counter(tmp_path, monkeypatch):
+    original = Trainer._backward
+    poisoned = []
+
+    def backward(self, parts, weight, count):
+        loss = original(self, parts, weight, count)
+        if self.progress.step == 3 and not poisoned:
+            poisoned.append({k: v.clone() for k, v in self.model.state_dict().items()})
+            next(p for p in self.model.parameters() if p.grad is not None).grad.fill_(math.nan)
+        if self.progress.step == 4:
+            assert all(torch.equal(v, poisoned[0][k]) for k, v in self.model.state_dict().items())
+        return loss
+
+    monkeypatch.setattr(Trainer, "_backward", backward)
+    run = pretrain(tmp_path / "run")
+    assert run.history[-1]["skipped_steps"] == 1
+    assert all(np.isfinite(run.model.embed(digits(4))).all() for _ in [0])
+
+
+def test_divergence_ends_the_run_with_a_sound_checkpoint(tmp_path):
+    with pytest.raises(anymae.Diverged, match="diverged.*Try a lower lr") as stopped:
+        pretrain(tmp_path / "run", lr=1e6, steps=200, **{"training.warmup": 0.0})
+    assert stopped.value.status == 3
+    for path in (tmp_path / "run").rglob("*.safetensors"):
+        from safetensors.torch import load_file
+
+        assert all(torch.isfinite(t).all() for t in load_file(path).values())
+
+
+def test_bad_samples_stop_a_run_and_name_the_file(tmp_path):
+    folder = _folder_of_digits(tmp_path / "data", broken=1)
+    with pytest.raises(anymae.BadInput, match=r"broken-0\.png.*cannot be decoded"):
+        pretrain(tmp_path / "run", folder)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_skipped_samples_are_listed_and_bounded(tmp_path, workers):
+    settings = {"training.on_bad_sample": "skip", "training.workers": workers, "validation": None}
+    folder = _folder_of_digits(tmp_path / "few", broken=1)
+    run = pretrain(tmp_path / "a", folder, **settings)
+    with open(run.path / "bad_samples.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows
+    assert all("broken-0.png" in row["where"] for row in rows)
+    folder = _folder_of_digits(tmp_path / "many", broken=40)
+    with pytest.raises(anymae.BadInput, match="too many bad samples"):
+        pretrain(tmp_path / "b", folder, **settings)
+
+
+def _folder_of_digits(folder: Path, broken: int) -> Path:
+    from PIL import Image
+
+    folder.mkdir()
+    for i, image in enumerate(digits(40)):
+        Image.fromarray(image).save(folder / f"{i:03d}.png")
+    for i in range(broken):
+        (folder / f"broken-{i}.png").write_bytes((folder / "000.png").read_bytes()[:40])
+    return folder
+
+
+RANKS = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from small import pretrain
+pretrain(Path(sys.argv[2]), batch_size=int(sys.argv[3]), **{"training.clip": 0.5})
+"""
+
+
+@pytest.mark.parametrize(("processes", "batch"), [(2, 16), (3, 16), (2, 1)])
+def test_many_processes_are_one(tmp_path, processes, batch):
+    script = tmp_path / "ranks.py"
+    script.write_text(RANKS)
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes),
+        "--master-port", str(29500 + processes * 10 + batch), str(script),
+        str(Path(__file__).parent), str(tmp_path / "many"), str(batch),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    one = pretrain(tmp_path / "one", batch_size=batch, **{"training.clip": 0.5})
+    many = anymae.load(tmp_path / "many")
+    with open(tmp_path / "many" / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[0]["loss"]) == pytest.approx(one.history[0]["loss"], rel=1e-6)
+    assert float(rows[0]["grad_norm"]) == pytest.approx(one.history[0]["grad_norm"], rel=2e-6)
+    for mine, theirs in zip(one.history, rows, strict=True):
+        assert float(theirs["loss"]) == pytest.approx(mine["loss"], rel=1e-5)
+    apart, size = 0.0, 0.0
+    theirs = many.state_dict()
+    for name, ours in one.model.state_dict().items():
+        apart += float((ours - theirs[name]).square().sum())
+        size += float(ours.square().sum())
+    assert math.sqrt(apart) <= 1e-5 * math.sqrt(size)
+
+
+def test_weights_are_deterministic_with_workers(tmp_path):
+    assert weights(pretrain(tmp_path / "a", **{"training.workers": 2})) == weights(
+        pretrain(tmp_path / "b", **{"training.workers": 0})
+    )
