@@ -173,11 +173,12 @@ def test_windows_need_coordinates():
 # Stochastic depth
 
 
-def dropping(rate: float) -> Block:
-    """A block that drops, with an MLP of zero, so that its output is linear in the attention."""
+def dropping(rate: float, silent: str = "mlp") -> Block:
+    """A block with one silent branch, so that its output is linear in the other."""
     block = shaken(Block(16, 2, 2.0, 1e-6, drop_path=rate)).train()
-    torch.nn.init.zeros_(block.mlp[2].weight)
-    torch.nn.init.zeros_(block.mlp[2].bias)
+    last = block.mlp[2] if silent == "mlp" else block.attention.project
+    torch.nn.init.zeros_(last.weight)
+    torch.nn.init.zeros_(last.bias)
     return block
 
 
@@ -209,13 +210,17 @@ def test_which_paths_drop_depends_on_the_sample_and_the_depth():
     assert len(same.view(6, -1).round(decimals=3).unique(dim=0)) > 1
 
 
+@torch.no_grad()
 def test_branches_and_blocks_drop_independently():
-    block, many = Block(16, 2, 2.0, 1e-6, drop_path=0.5), 4000
-    cut, names = segments([1] * many), keys(many)
-    coins = torch.stack(
-        [block._kept(torch.zeros(many, 16), cut, names, c)[:, 0] for c in range(4)]
-    )
-    apart = torch.corrcoef(coins) - torch.eye(4)
+    many = 4000
+    x, cut, names = torch.randn(many, 16), segments([1] * many), keys(many)
+    coins = []
+    for silent in ("mlp", "attention"):
+        block = dropping(0.5, silent)
+        for depth in range(3):
+            out = block(x, full(cut), cut, names, depth)
+            coins.append((out != x).any(1).float())
+    apart = torch.corrcoef(torch.stack(coins)) - torch.eye(6)
     assert float(apart.abs().max()) < 5 / many**0.5
 
 

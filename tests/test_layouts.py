@@ -33,8 +33,8 @@ def who_sees_whom(coords, lengths: list[int], size, shifted: bool, lead: int) ->
             if place < lead:
                 parts.append((b, "register"))
                 continue
-            cell = [(c / s + (0.5 if shifted else 0)) // 1 for c, s in zip(next(row), size,
-                                                                           strict=True)]  # fmt: skip
+            move = 0.5 if shifted else 0
+            cell = [(c / s + move) // 1 for c, s in zip(next(row), size, strict=True)]
             parts.append((b, *cell))
     return torch.tensor([[one == other for other in parts] for one in parts])
 
@@ -48,9 +48,7 @@ def gradients(out: torch.Tensor, leaves: list[torch.Tensor]) -> tuple[torch.Tens
 def test_windows_equal_a_dense_mask(shapes, size, shifted, lead):
     packed = batch(shapes)
     lengths = [n + lead for n in packed.segments.lengths.tolist()]
-    layout = layouts.windows(
-        packed.coords, segments(lengths), (size,), shifted=shifted, lead=lead
-    )
+    layout = layouts.windows(packed.coords, segments(lengths), (size,), shifted=shifted, lead=lead)
     q, k, v = leaves = qkv(sum(lengths))
     allowed = who_sees_whom(packed.coords, lengths, (size, size), shifted, lead)
     found, wanted = layout.attend(q, k, v), attend_densely(q, k, v, allowed)

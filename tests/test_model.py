@@ -31,6 +31,7 @@ RECIPES = {
     "simmim": SIMMIM,
     "cross": CROSS,
     "boxes": CROSS.model_copy(update={"mask": Mask(priority=BlockPriority(), ask=0.5)}),
+    "simmim-half": SIMMIM.model_copy(update={"mask": SIMMIM.mask.model_copy(update={"ask": 0.5})}),
     "mask-token": MAE.model_copy(update={"corruption": MaskToken()}),
 }
 every_recipe = pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
@@ -181,9 +182,10 @@ def test_the_loss_is_a_sum_over_asked_tokens(recipe):
     assert float(out.loss.detach()) == pytest.approx(error.mean(1).sum(), rel=1e-5)
 
 
-def test_asking_for_less_scores_fewer_of_the_same_answers():
+@pytest.mark.parametrize("recipe", [CROSS, SIMMIM], ids=["cross", "simmim"])
+def test_asking_for_less_scores_fewer_of_the_same_answers(recipe):
     packed = batch([(4, 4), (3, 5), (1, 2)])
-    net = model(CROSS)
+    net = model(recipe)
     everything, some = (Mask(ask=ask).draw(packed) for ask in (1.0, 0.4))
     with torch.no_grad():
         whole, part = net(packed, everything), net(packed, some)

@@ -257,7 +257,7 @@ def test_steps_and_epochs_are_one_choice():
 
 def test_options_that_exclude_each_other_are_named():
     refuse_both(steps=None, epochs=3)
-    with pytest.raises(BadConfig, match="steps and epochs cannot both be given. Give one of them"):
+    with pytest.raises(BadConfig, match=r"steps and epochs .* given\. Give one of them"):
         refuse_both(steps=1, epochs=3, lr=None)
 
 

@@ -1,4 +1,4 @@
-"""The plan: every epoch a permutation, every rank its own share, every step a function of itself."""
+"""The plan: an epoch is a permutation, a rank has its share, a step is a function of itself."""
 
 import math
 

@@ -106,7 +106,7 @@ def test_a_failed_save_leaves_the_old_model_and_no_scratch(folder, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(storage, "save_file", full)
-    with pytest.raises(CheckpointError, match="cannot be written: .*No space left"):
+    with pytest.raises(CheckpointError, match=r"cannot be written: .*No space left"):
         made().save(folder)
     assert [p.name for p in folder.parent.iterdir()] == ["model"]
     assert all(torch.equal(before[name], t) for name, t in tensors_of(folder).items())
@@ -119,7 +119,7 @@ def test_saving_never_deletes_what_is_not_a_model(saved, tmp_path):
     (tmp_path / "file").write_text("mine")
     model = anymae.load(saved)
     for place in (run, tmp_path, tmp_path / "file"):
-        with pytest.raises(CheckpointError, match="it is not a model. Choose another folder"):
+        with pytest.raises(CheckpointError, match=r"it is not a model\. Choose another folder"):
             model.save(place)
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["config.json", "file", "run"]
     (tmp_path / "empty").mkdir()
@@ -128,7 +128,7 @@ def test_saving_never_deletes_what_is_not_a_model(saved, tmp_path):
 
 def test_a_place_that_cannot_be_written_is_named(saved, tmp_path):
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(CheckpointError, match="file/model: cannot be written: .*Not a directory"):
+    with pytest.raises(CheckpointError, match=r"file/model: cannot be written: .*Not a directory"):
         anymae.load(saved).save(tmp_path / "file" / "model")
 
 

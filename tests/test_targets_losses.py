@@ -14,7 +14,6 @@ from anymae.targets import Content
 
 from .toys import Toy, batch
 
-
 # Targets
 
 

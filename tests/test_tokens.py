@@ -66,9 +66,7 @@ def test_select_takes_tokens_and_keeps_the_edges_among_them(lengths, data):
     assert torch.equal(chosen.context["mean"], packed.context["mean"])
     assert torch.equal(chosen.keys, packed.keys)
     new = {old: i for i, old in enumerate(flat)}
-    kept = [
-        [new[a], new[b]] for a, b in packed.edges.T.tolist() if a in new and b in new
-    ]
+    kept = [[new[a], new[b]] for a, b in packed.edges.T.tolist() if a in new and b in new]
     assert chosen.edges.T.tolist() == kept
 
 
@@ -127,7 +125,7 @@ def test_wrong_shapes_are_refused_at_the_border(values, coords, said):
 
 
 def test_side_information_must_fit_too():
-    with pytest.raises(BadInput, match="time and values disagree .* found 2 and 3"):
+    with pytest.raises(BadInput, match=r"time and values disagree .* found 2 and 3"):
         Tokens(torch.zeros(3, 1), torch.zeros(3, 1), side={"time": torch.zeros(2)})
 
 

@@ -44,8 +44,8 @@ class Limits(BaseModel):
     """One label file inside a shard."""
     parquet_group_values: PositiveInt = 100 * MB
     """Values in one row group: the unit in which Parquet is decoded."""
-    parquet_groups_kept: PositiveInt = 4
-    """Decoded row groups kept by each process."""
+    parquet_kept_bytes: PositiveInt = 512 * MB
+    """Decoded row groups kept by each process; the one in use is kept whatever its size."""
     pattern_files: PositiveInt = 1 * MB
     """Paths that a ``{00..99}`` pattern may name."""
     stream_samples: PositiveInt = 1 * MB

@@ -28,8 +28,8 @@ SIMMIM = Recipe(
     year=2022,
     summary="Mask tokens inside the encoder, a linear head, absolute error on raw content.",
     differs="ViT form only; absolute sin-cos positions instead of a shared relative bias, no "
-    "layer scale; blocks of 2 x 2 tokens (32 pixels at patch 16) on any grid; the count seen is "
-    "floor, not floor of the masked count's ceiling; learning rate as in mae, cosine.",
+    "layer scale; blocks of 2 x 2 tokens (32 pixels at patch 16) on any grid; the learning "
+    "rate scales with the square root of the batch and follows a cosine.",
     mask=Mask(groups=BlockGroups(size=2), budget=RatioBudget(ratio=0.6)),
     corruption=MaskToken(),
     decoder=LinearDecoder(),

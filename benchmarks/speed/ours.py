@@ -10,8 +10,8 @@ import torch
 from anymae.benchmarks.speed.shapes import ImageShape
 from anymae.config import TrainingConfig, with_overrides
 from anymae.encoder import EncoderConfig
-from anymae.model import Model
 from anymae.modalities.image.adapter import ImageAdapter
+from anymae.model import Model
 from anymae.precision import Precision, autocast
 from anymae.registry import recipe
 from anymae.training.optim import adamw

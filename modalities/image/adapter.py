@@ -9,6 +9,7 @@ Shapes: H rows, W columns, C channels, p and q the patch's height and width.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, BinaryIO, ClassVar, Self
 
 import numpy as np
@@ -225,6 +226,7 @@ class ImageAdapter(Adapter):
         return rearrange(standard, "b (h p) (w q) c -> (b h w) (p q c)", p=p, q=q)
 
 
+@lru_cache(maxsize=64)
 def _grid_coords(rows: int, columns: int) -> torch.Tensor:
     """(rows * columns, 2) int64: row and column of each patch, row by row."""
     return torch.cartesian_prod(torch.arange(rows), torch.arange(columns)).view(-1, 2)

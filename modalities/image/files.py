@@ -31,13 +31,13 @@ def read_image(file: BinaryIO, name: str, pixel_limit: int, side_limit: int) -> 
     Raises ``BadInput`` naming the file."""
     ending = name.lower().rsplit(".", 1)[-1]
     if ending == "npy":
-        return _read_npy(file, name)
+        return _read_npy(file, name, pixel_limit, side_limit)
     try:
         return _read_pillow(file, name, pixel_limit, side_limit)
     except BadInput:
         if ending not in ("tif", "tiff"):
             raise
-        return _read_tiff(file, name, pixel_limit)
+        return _read_tiff(file, name, pixel_limit, side_limit)
 
 
 def _read_pillow(file: BinaryIO, name: str, pixel_limit: int, side_limit: int) -> np.ndarray:
@@ -76,14 +76,24 @@ def _refuse_huge(width: int, height: int, name: str, pixel_limit: int, side_limi
         )
 
 
-def _read_npy(file: BinaryIO, name: str) -> np.ndarray:
+def _refuse_huge_array(
+    shape: tuple[int, ...], name: str, pixel_limit: int, side_limit: int
+) -> None:
+    """Bands may be first or last: the two longest axes are taken for rows and columns."""
+    height, width = sorted((1, 1, *shape))[-2:]
+    _refuse_huge(width, height, name, pixel_limit, side_limit)
+
+
+def _read_npy(file: BinaryIO, name: str, pixel_limit: int, side_limit: int) -> np.ndarray:
     try:
-        return np.load(file, allow_pickle=False)
+        array = np.load(file, allow_pickle=False)  # never larger than the file
     except Exception as error:  # numpy raises ValueError, EOFError, struct errors ...
         raise BadInput(f"not a readable .npy array: {error}", where=name) from None
+    _refuse_huge_array(array.shape, name, pixel_limit, side_limit)
+    return array
 
 
-def _read_tiff(file: BinaryIO, name: str, pixel_limit: int) -> np.ndarray:
+def _read_tiff(file: BinaryIO, name: str, pixel_limit: int, side_limit: int) -> np.ndarray:
     try:
         import tifffile
     except ImportError:
@@ -94,6 +104,7 @@ def _read_tiff(file: BinaryIO, name: str, pixel_limit: int) -> np.ndarray:
     try:
         with tifffile.TiffFile(file) as tiff:
             shape = tiff.series[0].shape
+            _refuse_huge_array(shape, name, pixel_limit, side_limit)
             if np.prod(shape) > 16 * pixel_limit:
                 raise BadInput("image too large to decode safely", where=name, found=shape)
             return tiff.asarray()

@@ -56,7 +56,7 @@ def test_an_array_that_holds_no_samples_is_refused(array, said):
 
 def test_an_object_array_inside_a_list_is_refused_at_its_index():
     source = open_source([PICTURES[0], np.array([1, None], dtype=object)], IMAGE)
-    with pytest.raises(BadInput, match="^sample 1: an array must hold real numbers"):
+    with pytest.raises(BadInput, match=r"^sample 1: an array must hold real numbers"):
         source[1]
 
 
@@ -169,7 +169,7 @@ def test_labels_may_be_arrays_of_unequal_length():
 )
 def test_labels_that_mean_nothing_are_refused(raw, said):
     with pytest.raises(BadInput) as caught:
-        labels(raw).labels
+        labels(raw)
     assert said in str(caught.value)
 
 

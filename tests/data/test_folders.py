@@ -138,12 +138,8 @@ def test_a_name_that_is_no_text_can_be_printed(tmp_path):
     source = open_source(tmp_path, IMAGE)
     with pytest.raises(BadInput) as caught:
         source[0]
-    said = str(caught.value)
-    said.encode()
-    assert (
-        said
-        == f"{tmp_path}/bad\N{REPLACEMENT CHARACTER}.png, header: the picture is empty; found 0 bytes"
-    )
+    str(caught.value).encode()
+    assert caught.value.where == f"{tmp_path}/bad\N{REPLACEMENT CHARACTER}.png, header"
 
 
 @pytest.mark.parametrize("damage", [b"text", b"\x89PNG\r\n\x1a\n", b"\0" * 99])
@@ -158,7 +154,7 @@ def test_a_damaged_file_is_named_once(tmp_path, damage):
 def test_a_file_that_went_away_is_named(classes):
     source = open_source(classes, IMAGE)
     (classes / "cat" / "c.png").unlink()
-    with pytest.raises(BadInput, match="c.png: cannot be read: No such file or directory"):
+    with pytest.raises(BadInput, match=r"c.png: cannot be read: No such file or directory"):
         source[0]
 
 

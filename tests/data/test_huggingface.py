@@ -72,7 +72,7 @@ def test_plain_columns_are_a_row():
 
 def test_splits_are_refused_by_name(pictures):
     splits = datasets.DatasetDict({"train": pictures, "test": pictures})
-    with pytest.raises(BadInput, match="found the splits 'train', 'test'.*dataset\\['train'\\]"):
+    with pytest.raises(BadInput, match=r"found the splits 'train', 'test'.*dataset\['train'\]"):
         open_source(splits, TinyImage())
 
 
@@ -94,5 +94,5 @@ def test_a_broken_picture_names_its_row():
     features = datasets.Features(image=datasets.Image())
     columns = {"image": [{"bytes": b"no picture", "path": None}]}
     source = open_source(datasets.Dataset.from_dict(columns, features=features), TinyImage())
-    with pytest.raises(BadInput, match="^row 0: UnidentifiedImageError"):
+    with pytest.raises(BadInput, match=r"^row 0: UnidentifiedImageError"):
         source[0]

@@ -148,7 +148,7 @@ def test_errors_that_are_not_the_data_pass(error):
 
 def test_an_item_without_a_label_among_others_is_named():
     source = open_source([(PICTURE, 1), PICTURE], IMAGE)
-    with pytest.raises(BadInput, match="^sample 1: no label, but sample 0 has one"):
+    with pytest.raises(BadInput, match=r"^sample 1: no label, but sample 0 has one"):
         source.labels  # noqa: B018 - reading it is the test
 
 
@@ -175,7 +175,7 @@ def test_a_stream_is_read_up_to_a_limit(endless, capsys):
 
 def test_a_stream_of_large_items_stops_by_size():
     limits = LIMITS.model_copy(update={"stream_bytes": 100})
-    with pytest.raises(BadInput, match="expected up to .* 100 bytes"):
+    with pytest.raises(BadInput, match=r"expected up to .* 100 bytes"):
         open_source(Endless(), IMAGE, limits=limits)
 
 

@@ -12,7 +12,7 @@ from anymae.data.limits import LIMITS
 from anymae.data.sources import open_source
 from anymae.errors import BadInput
 
-from .tiny import TinyImage, png, value
+from .tiny import TinyImage, png, refusal, value
 
 IMAGE = TinyImage()
 PICTURES = np.arange(4 * 2 * 2, dtype=np.float32).reshape(4, 2, 2)
@@ -168,7 +168,7 @@ def test_offsets_that_do_not_fit_are_refused(tmp_path, offsets):
 
 def test_labels_of_another_number_are_refused_with_the_file(tmp_path):
     np.savez(tmp_path / "x.npz", x=PICTURES, y=[1, 2])
-    with pytest.raises(BadInput, match="x.npz: labels and samples differ in number; found 2"):
+    with pytest.raises(BadInput, match=r"x.npz: labels and samples differ in number; found 2"):
         open_source(tmp_path / "x.npz", IMAGE)
 
 
@@ -212,11 +212,9 @@ def test_no_damage_does_worse_than_bad_input(tmp_path, data):
         good[data.draw(st.integers(0, len(good) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     path = tmp_path / "x.npz"
     path.write_bytes(good[: data.draw(st.integers(0, len(good)))])
-    try:
-        open_source(path, IMAGE)
-    except BadInput as error:
-        assert "x.npz" in str(error)
-        assert len(str(error).splitlines()) == 1
+    said = refusal(lambda: open_source(path, IMAGE))
+    assert not said or "x.npz" in said
+    assert len(said.splitlines()) <= 1
 
 
 @pytest.mark.parametrize(

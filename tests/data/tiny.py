@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
@@ -114,6 +115,15 @@ def shard(path: Path, first: int = 0, n: int = 4) -> Path:
     for i in range(first, first + n):
         members += [(f"{i:04d}.cls", str(i % 2).encode()), (f"{i:04d}.png", png(i))]
     return tar(path, members)
+
+
+def refusal(act: Callable[[], Any]) -> str:
+    """The message of the ``BadInput`` that ``act()`` raises; empty if it raises none."""
+    try:
+        act()
+    except BadInput as error:
+        return str(error)
+    return ""
 
 
 def value(sample: Any) -> int:

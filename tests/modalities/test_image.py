@@ -6,27 +6,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from pydantic import ValidationError
 
-from anymae.errors import BadConfig, BadInput
 from anymae.modalities.image.adapter import ImageAdapter
 from anymae.tokens import Packed
 
+from .pictures import fitted, images
+
 RAW = {"mean": (0.0,), "std": (1.0,), "dtype": "float32"}
-
-
-def images(
-    count: int = 4, shape: tuple[int, ...] = (8, 12, 3), dtype: str = "uint8", seed: int = 0
-) -> list[np.ndarray]:
-    draw = np.random.default_rng(seed)
-    if np.dtype(dtype).kind == "f":
-        return [draw.normal(3, 50, shape).astype(dtype) for _ in range(count)]
-    top = np.iinfo(dtype).max
-    return [draw.integers(0, top, shape, dtype=dtype, endpoint=True) for _ in range(count)]
-
-
-def fitted(samples: list[np.ndarray], **options) -> ImageAdapter:
-    return ImageAdapter(**{"patch_size": 4, **options}).fit(samples)
 
 
 def grey(**options) -> ImageAdapter:
@@ -39,9 +25,7 @@ def grey(**options) -> ImageAdapter:
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-@pytest.mark.parametrize(
-    "shape", [(8, 12, 3), (12, 4, 1), (8, 8, 5), (8, 8), (4, 4, 4)], ids=str
-)
+@pytest.mark.parametrize("shape", [(8, 12, 3), (12, 4, 1), (8, 8, 5), (8, 8), (4, 4, 4)], ids=str)
 def test_whole_numbers_come_back_exactly(dtype, shape):
     samples = images(3, shape, dtype)
     adapter = fitted(samples, channel_axis="last")
@@ -125,18 +109,15 @@ def test_tokens_in_any_order_make_the_same_image():
     np.testing.assert_array_equal(adapter.untokenize(mixed), sample)
 
 
-def test_missing_tokens_are_nan_or_the_mean_colour():
-    floats = images(2, (8, 8, 1), "float32")
-    adapter = fitted(floats)
-    tokens = adapter.tokenize(floats[0])
-    few = adapter.untokenize(type(tokens)(tokens.values[1:], tokens.coords[1:]))
-    assert np.isnan(few[:4, :4]).all()
-    assert not np.isnan(few[4:]).any()
-    whole = images(2, (8, 8, 1))
-    adapter = fitted(whole)
-    tokens = adapter.tokenize(whole[0])
-    few = adapter.untokenize(type(tokens)(tokens.values[1:], tokens.coords[1:]))
-    assert (few[:4, :4] == round(adapter.mean[0])).all()
+@pytest.mark.parametrize("dtype", ["float64", "uint8"])
+def test_missing_tokens_are_missing_pixels(dtype):
+    samples = images(2, (8, 8, 1), dtype)
+    adapter = fitted(samples)
+    tokens = adapter.tokenize(samples[0])
+    found = adapter.untokenize(type(tokens)(tokens.values[1:], tokens.coords[1:]))
+    assert found.dtype == ("float64" if dtype == "float64" else "float32")
+    assert np.isnan(found[:4, :4]).all()
+    np.testing.assert_allclose(found[4:], samples[0][4:], rtol=1e-5, atol=1e-4)
 
 
 # Batches
@@ -168,86 +149,6 @@ def test_tokenizing_does_not_touch_the_image():
     adapter = fitted([sample])
     adapter.tokenize(sample)
     adapter.batch_tokenize([sample, sample[::-1]])
-
-
-# What is learned from the data
-
-
-@pytest.mark.parametrize("shapes", [[(8, 12, 3)] * 4, [(8, 12, 3), (4, 4, 3), (16, 8, 3)]], ids=len)
-def test_statistics_are_those_of_all_pixels(shapes):
-    samples = [images(1, shape, seed=i)[0] for i, shape in enumerate(shapes)]
-    pixels = np.concatenate([s.reshape(-1, 3) for s in samples]).astype(np.float64)
-    adapter = fitted(samples)
-    np.testing.assert_allclose(adapter.mean, pixels.mean(0), rtol=1e-9)
-    np.testing.assert_allclose(adapter.std, pixels.std(0), rtol=1e-9)
-    assert adapter.channels == 3
-    assert adapter.dtype == "uint8"
-    assert adapter.image_size == (shapes[0][:2] if len(set(shapes)) == 1 else None)
-
-
-@pytest.mark.parametrize(
-    ("dtype", "top", "wanted"),
-    [("uint8", 9, (0, 255)), ("uint16", 200, (0, 255)), ("uint16", 4000, (0, 65535))],
-    ids=["uint8", "small-uint16", "uint16"],
-)
-def test_the_range_is_that_of_the_type(dtype, top, wanted):
-    sample = np.zeros((4, 4), dtype)
-    sample[0, 0] = top
-    assert fitted([sample]).value_range == wanted
-
-
-def test_the_range_of_floats_is_that_of_the_data():
-    sample = np.zeros((4, 4), np.float32)
-    sample[0, 0], sample[1, 1] = 2.5, -1
-    assert fitted([sample]).value_range == (-1, 2.5)
-
-
-@pytest.mark.parametrize(
-    ("side", "patch"), [(8, 2), (16, 2), (28, 4), (32, 4), (64, 8), (112, 8), (224, 16)]
-)
-def test_the_patch_follows_the_size(side, patch):
-    sample = np.zeros((side, side), np.uint8)
-    sample[0, 0] = 1
-    assert ImageAdapter().fit([sample]).patch_size == (patch, patch)
-
-
-def test_what_is_given_is_not_learned():
-    given_fields = {"mean": (1.0, 1.0, 1.0), "std": (2.0, 2.0, 2.0), "image_size": 16,
-                    "value_range": (0.0, 9.0)}  # fmt: skip
-    adapter = fitted(images(), **given_fields)
-    assert (adapter.mean, adapter.std, adapter.value_range) == (
-        (1.0,) * 3, (2.0,) * 3, (0.0, 9.0)
-    )  # fmt: skip
-    assert adapter.image_size == (16, 16)
-
-
-def test_a_dead_channel_is_not_divided_by_zero():
-    samples = images(2)
-    for sample in samples:
-        sample[:, :, 1] = 7
-    adapter = fitted(samples)
-    assert adapter.std[1] == 1
-    assert bool(torch.isfinite(adapter.tokenize(samples[0]).values).all())
-
-
-def test_grey_images_among_coloured_ones_are_coloured():
-    samples = [images(1)[0], images(1, (8, 12))[0]]
-    adapter = fitted(samples)
-    assert adapter.channels == 3
-    found = adapter.untokenize(adapter.tokenize(samples[1]))
-    np.testing.assert_array_equal(found, np.repeat(samples[1][:, :, None], 3, 2))
-
-
-def test_alpha_is_dropped_where_colour_was_learned():
-    adapter = fitted(images())
-    sample = images(1, (8, 12, 4))[0]
-    np.testing.assert_array_equal(adapter.untokenize(adapter.tokenize(sample)), sample[:, :, :3])
-
-
-def test_a_fitted_adapter_survives_json():
-    adapter = fitted(images())
-    assert ImageAdapter.model_validate_json(adapter.model_dump_json()) == adapter
-    assert ImageAdapter(**adapter.model_dump(mode="json")) == adapter
 
 
 # Sizes that are not whole patches
@@ -347,98 +248,3 @@ def test_crops_have_the_area_and_shape_they_should():
     assert 0.85 < max(areas) <= 1.01
     assert 0.7 < min(aspects) < 0.85
     assert 1.2 < max(aspects) < 1.4
-
-
-# What is no image
-
-
-def said_of(error: type[Exception], call, *arguments) -> str:
-    with pytest.raises(error) as caught:
-        call(*arguments)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-@pytest.mark.parametrize("bad", [float("nan"), float("inf")], ids=str)
-def test_a_pixel_that_is_no_number_is_pointed_at(bad):
-    sample = images(1, (8, 12, 3), "float32")[0]
-    adapter = fitted([sample])
-    sample = sample.copy()
-    sample[5, 7, 2] = bad
-    for call, argument in ((adapter.tokenize, sample), (ImageAdapter().fit, [sample])):
-        said = said_of(BadInput, call, argument)
-        assert f"row 5, column 7, channel 2: {bad} pixel value" in said
-        assert "found 1 non-finite of 288 values; expected finite numbers" in said
-
-
-@pytest.mark.parametrize(
-    ("sample", "said"),
-    [
-        (np.zeros(4), "not an image; found shape (4,); expected (H, W), (H, W, C) or (C, H, W)"),
-        (np.zeros((2, 4, 4, 3)), "not an image; found shape (2, 4, 4, 3)"),
-        (np.zeros((0, 4, 3)), "not an image; found shape (0, 4, 3)"),
-        (np.full((4, 4), None), "an image must hold real numbers; found ndarray of object"),
-        (np.zeros((4, 4), complex), "found ndarray of complex128"),
-        (np.full((4, 4), "x"), "an image must hold real numbers; found ndarray of <U1"),
-        ("a.png", "an image must hold real numbers; found str of <U5"),
-        (None, "an image must hold real numbers; found NoneType of object"),
-        (np.zeros((4, 4, 2)), "wrong number of channels; found 2; expected 3"),
-        (np.zeros((4, 4, 5)), "wrong number of channels; found 5; expected 3"),
-    ],
-    ids=["vector", "four", "empty", "object", "complex", "text", "path", "none", "two", "five"],
-)
-def test_what_is_no_image_is_named(sample, said):
-    assert said in said_of(BadInput, fitted(images()).tokenize, sample)
-
-
-def test_there_must_be_images_and_they_must_differ_in_something():
-    assert "no image to learn from; found 0 samples" in said_of(BadInput, ImageAdapter().fit, [])
-    constant = [np.full((4, 4, 3), 7, np.uint8)] * 2
-    said = said_of(BadInput, ImageAdapter().fit, constant)
-    assert "all images are the same constant: there is nothing to learn" in said
-    assert "every pixel of 2 images is 7" in said
-
-
-def test_images_must_agree_on_channels_and_axes():
-    mixed = [images(1, (8, 8, 3))[0], images(1, (8, 8, 5))[0]]
-    assert "disagree on the number of channels" in said_of(BadInput, ImageAdapter().fit, mixed)
-    turned = [images(1, (8, 8, 3))[0], images(1, (3, 8, 8))[0]]
-    said = said_of(BadInput, ImageAdapter().fit, turned)
-    assert "images disagree on where their channels are" in said
-    assert "channel_axis" in said
-
-
-def test_an_adapter_that_was_not_fitted_says_so():
-    said = said_of(BadConfig, ImageAdapter().tokenize, images(1)[0])
-    assert "does not know its channels yet" in said
-    assert "adapter.fit(samples)" in said
-    with pytest.raises(BadConfig, match="does not know its patch_size yet"):
-        _ = ImageAdapter().token_dim
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{"patch_sise": 4}, {"max_side": 0}, {"channels": 0}, {"patch_size": "big"},
-     {"channel_axis": "middle"}, {"mean": (float("nan"),)}],
-    ids=str,
-)  # fmt: skip
-def test_impossible_options_are_refused(options):
-    with pytest.raises(ValidationError):
-        ImageAdapter(**options)
-
-
-@pytest.mark.parametrize(
-    "options", [{"patch_size": 0}, {"patch_size": (4, -4)}, {"image_size": 0}, {"std": (0.0,)}],
-    ids=str,
-)  # fmt: skip
-def test_sizes_and_scales_must_be_positive(options):
-    with pytest.raises(ValidationError, match="greater than 0"):
-        ImageAdapter(**options)
-
-
-def test_the_example_is_a_valid_sample():
-    adapter = ImageAdapter()
-    samples = [adapter.example(seed) for seed in range(3)]
-    assert not np.array_equal(samples[0], samples[1])
-    np.testing.assert_array_equal(samples[0], adapter.example(0))
-    assert len(adapter.fit(samples).tokenize(samples[0])) == 8 * 12

@@ -1,6 +1,7 @@
 """The optimiser: decay groups, learning rates, the moving average, and a state that travels."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -59,16 +60,18 @@ def test_frozen_parameters_are_left_out():
 @pytest.mark.parametrize(
     ("fields", "batch_size", "wanted"),
     [
-        ({"base_lr": 1e-4}, 256, 1e-4),
-        ({"base_lr": 1e-4}, 4096, 16e-4),
-        ({"base_lr": 1e-4, "lr_batch": 512}, 256, 0.5e-4),
-        ({"base_lr": 1e-4, "lr_scaling": "sqrt"}, 4096, 4e-4),
+        ({"lr_scaling": "linear", "lr_batch": 256}, 256, 1e-4),
+        ({"lr_scaling": "linear", "lr_batch": 256}, 4096, 16e-4),
+        ({"lr_scaling": "linear", "lr_batch": 512}, 256, 0.5e-4),
+        ({"lr_scaling": "sqrt", "lr_batch": 256}, 4096, 4e-4),
         ({"lr": 3e-3}, 4096, 3e-3),
     ],
     ids=["base", "linear", "reference", "sqrt", "given"],
 )
 def test_the_peak_follows_the_batch(fields, batch_size, wanted):
-    assert peak_rate(TrainingConfig(**fields), batch_size) == pytest.approx(wanted)
+    assert peak_rate(TrainingConfig(**{"base_lr": 1e-4, **fields}), batch_size) == pytest.approx(
+        wanted
+    )
 
 
 def test_cosine_rises_linearly_and_falls_as_a_cosine():
@@ -79,7 +82,7 @@ def test_cosine_rises_linearly_and_falls_as_a_cosine():
     assert found[550] == pytest.approx(0.6)
     assert found[325] == pytest.approx(0.2 + 0.8 * 0.5 * (1 + math.cos(math.pi / 4)))
     assert found[1000] == pytest.approx(0.2)
-    assert all(a >= b for a, b in zip(found[100:], found[101:], strict=False))
+    assert all(a >= b for a, b in pairwise(found[100:]))
 
 
 def test_wsd_stays_and_then_falls_linearly():
@@ -106,7 +109,7 @@ def test_a_rate_without_warmup_starts_at_its_peak(schedule):
 @pytest.mark.parametrize("schedule", ["cosine", "wsd", "constant"])
 def test_rates_do_not_jump(schedule):
     found = rates(schedule=schedule, warmup=0.05)
-    assert max(abs(a - b) for a, b in zip(found, found[1:], strict=False)) < 0.021
+    assert max(abs(a - b) for a, b in pairwise(found)) < 0.021
 
 
 # The moving average
@@ -121,7 +124,7 @@ def test_the_average_is_the_formula():
         average.update(net, update)
         decay = min(0.9, (1 + update) / (10 + update))
         wanted = decay * wanted + (1 - decay) * net.weight.detach()
-    torch.testing.assert_close(average.tensors["weight"], wanted)
+        torch.testing.assert_close(average.tensors["weight"], wanted)
 
 
 def test_the_average_keeps_counters_as_they_are():

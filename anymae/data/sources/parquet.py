@@ -95,8 +95,9 @@ class Parquet(Source):
     def _group(self, group: int) -> Any:
         if group not in self._kept:
             self._kept[group] = self._decode(group)
-            while len(self._kept) > self.limits.parquet_groups_kept:
-                self._kept.popitem(last=False)
+            size = sum(table.nbytes for table in self._kept.values())
+            while size > self.limits.parquet_kept_bytes and len(self._kept) > 1:
+                size -= self._kept.popitem(last=False)[1].nbytes
         self._kept.move_to_end(group)
         return self._kept[group]
 
