@@ -1,6 +1,6 @@
 """One schema for Python, YAML and the command line: how training runs, and dotted overrides.
 
-Unknown keys are errors that name the nearest known one; nothing is coerced silently.
+Unknown keys are errors that name the nearest known one.
 """
 
 from __future__ import annotations

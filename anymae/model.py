@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
@@ -180,3 +181,10 @@ class Model(nn.Module):
         from anymae.storage import save_model
 
         return save_model(self, Path(folder))
+
+    def push_to_hub(self, hub_id: str, *, private: bool = False) -> str:
+        """Save the model on the Hugging Face hub as ``owner/name``; returns the address."""
+        from anymae.hub import push
+
+        with TemporaryDirectory() as place:
+            return push(self.save(Path(place) / "model"), hub_id, private=private)

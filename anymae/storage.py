@@ -21,6 +21,7 @@ from torch import Tensor
 
 from anymae.config import validated
 from anymae.errors import AnyMAEError, CheckpointError
+from anymae.hub import fetch, is_hub_id
 from anymae.model import Model, ModelConfig
 from anymae.registry import modality
 
@@ -35,21 +36,30 @@ Wanted = Mapping[str, tuple[torch.Size, torch.dtype]]
 def save_model(model: Model, folder: Path) -> Path:
     """Write a model folder; it appears complete or not at all. Replaces an older model, and
     nothing else. Raises ``CheckpointError``."""
-    _refuse_to_replace(folder)
-    scratch = folder.absolute().with_name(f".tmp-{folder.absolute().name}-{os.getpid()}")
     config = {"format": FORMAT, **model.config.model_dump(mode="json")}
+    return write_model_folder(folder, config, model.state_dict())
+
+
+def write_model_folder(folder: Path, config: Any, tensors: Mapping[str, Tensor]) -> Path:
+    """``config.json`` and ``model.safetensors``, complete or not at all, over an older such folder
+    and nothing else. Raises ``CheckpointError``."""
+    _refuse_to_replace(folder)
+    whole = folder.absolute()
+    scratch = whole.with_name(f".tmp-{whole.name}-{os.getpid()}")
+    older = whole.with_name(f".old-{whole.name}-{os.getpid()}")
     try:
         scratch.mkdir(parents=True, exist_ok=True)
         write_json(scratch / "config.json", config)
-        write_tensors(scratch / "model.safetensors", model.state_dict())
-        if folder.exists():
-            shutil.rmtree(folder)
-        scratch.rename(folder)
+        write_tensors(scratch / "model.safetensors", tensors)
+        if whole.exists():
+            whole.rename(older)
+        scratch.rename(whole)
     except OSError as error:
         raise cannot_write(folder, error) from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    sync_folder(folder.parent)
+        shutil.rmtree(older, ignore_errors=True)
+    sync_folder(whole.parent)
     return folder
 
 
@@ -65,12 +75,15 @@ def _refuse_to_replace(folder: Path) -> None:
         )
 
 
-def load(place: str | Path) -> Model:
+def load(place: str | Path, revision: str | None = None) -> Model:
     """A model from a run folder, a model folder or a hub id, on CPU, in eval mode.
 
-    Raises ``CheckpointError`` if anything is missing, damaged or does not fit.
+    ``revision`` pins a hub id's branch, tag or commit. Raises ``CheckpointError`` if anything is
+    missing, damaged or does not fit.
     """
     folder = Path(place)
+    if not folder.exists() and is_hub_id(str(place)):
+        folder = fetch(str(place), revision)
     if (folder / "model" / "config.json").exists():
         folder = folder / "model"
     if not (folder / "config.json").exists():
@@ -102,6 +115,10 @@ def load_model(folder: Path) -> Model:
 def read_config(path: Path) -> ModelConfig:
     """A model's configuration from JSON. Raises ``CheckpointError``."""
     fields = read_json(path)
+    if fields.get("kind") == "finetuned":
+        raise CheckpointError(
+            "this is a fine-tuned model", where=path, hint="Use anymae.FineTuned.load(folder)."
+        )
     version = fields.pop("format", None)
     if not isinstance(version, int) or version > FORMAT:
         raise CheckpointError(

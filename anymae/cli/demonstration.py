@@ -24,6 +24,9 @@ def demonstrate(out: Path, steps: int) -> None:
         modality="image",
         size="nano",
         steps=steps,
+        batch_size=64,
+        lr=2e-3,
+        mask_ratio=0.5,
         validation=images[test],
         out=out,
         # Digits are not themselves when mirrored or cropped to a fifth.

@@ -74,7 +74,7 @@ def resume(
 
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Run folder.")] = Path("runs/demo"),
-    steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 600,
+    steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 2500,
 ) -> None:
     """Pretrain on embedded real images of digits, evaluate, and write the report."""
     from anymae.cli.demonstration import demonstrate

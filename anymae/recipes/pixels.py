@@ -17,8 +17,9 @@ MAE = Recipe(
     paper="He et al., Masked Autoencoders Are Scalable Vision Learners, CVPR 2022",
     year=2022,
     summary="Drop most tokens before the encoder; a small decoder rebuilds them.",
-    differs="The learning rate falls with the square root of the batch from the paper's 2.4e-3 at "
-    "4,096 samples, not linearly; warm-up is 5 % of the run, whatever its length.",
+    differs="No weight decay on the decoder's mask token; the learning rate falls with the square "
+    "root of the batch from the paper's 2.4e-3 at 4,096 samples, not linearly; warm-up is 5 % of "
+    "the run, whatever its length.",
     target=Content(normalise="token"),
 )
 

@@ -10,16 +10,14 @@ from typing import Any, Literal
 
 from anymae.adapter import Adapter
 from anymae.config import refuse_both
-from anymae.data.batches import Batches, read_batch, readable
-from anymae.data.plan import Plan
-from anymae.data.sources import Source, open_source
+from anymae.data.batches import read_batch
+from anymae.data.sources import open_source
 from anymae.encoder import EncoderConfig
 from anymae.errors import BadConfig
 from anymae.model import Model
 from anymae.precision import resolve
 from anymae.recipe import Recipe
 from anymae.storage import load_model, save_model
-from anymae.tokens import Packed
 from anymae.training.arguments import (
     adapter_of,
     encoder_of,
@@ -29,24 +27,18 @@ from anymae.training.arguments import (
     refuse_unknown,
     refuse_unlaunched,
     split,
-    spread,
 )
-from anymae.training.baselines import trivial
 from anymae.training.checkpoint import Checkpoints
-from anymae.training.defaults import Resolved, resolved
-from anymae.training.distributed import World, join
+from anymae.training.defaults import resolved
+from anymae.training.distributed import join
 from anymae.training.folder import claim, open_folder
 from anymae.training.history import read_history, write_history
 from anymae.training.lock import owned
-from anymae.training.progress import console
+from anymae.training.looking import chosen, set_up, some_samples
+from anymae.training.progress import notice
 from anymae.training.run import Run, RunConfig
 from anymae.training.setup import Setup
 from anymae.training.trainer import Trainer
-
-HELD_OUT_SAMPLES = 2048
-"""Validation samples at most: enough for three digits of the loss."""
-LOOKED_AT = 512
-"""Samples on which trivial predictors are scored."""
 
 
 def pretrain(
@@ -75,8 +67,8 @@ def pretrain(
 ) -> Run:
     """Pretrain a masked autoencoder and return the finished run.
 
-    ``dataset`` is anything CONTRACT-style sources read: arrays, torch and Hugging Face data sets,
-    folders, globs, tar and Parquet shards. ``modality`` is a registered name, an adapter or its
+    ``dataset`` is an array, list, torch or Hugging Face data set, folder, glob, or tar or Parquet
+    shards. ``modality`` is a registered name, an adapter or its
     class. At most one of ``steps`` and ``epochs``, and of ``batch_size`` and ``batch_tokens``;
     what is not given follows the data and is printed. ``validation`` is a data set, or a fraction
     to hold out. ``out`` is the run folder (None: a new one under ``runs/``); with
@@ -97,86 +89,32 @@ def pretrain(
     skip_bad = method.training.on_bad_sample == "skip"
     train, held_out = split(open_source(dataset, adapter), validation, adapter, seed)
     adapter = fitted(adapter, train, skip_bad=skip_bad)
-    look = read_batch(train, adapter, _chosen(train, adapter, 64, skip_bad), seed, "look")
+    look = read_batch(train, adapter, chosen(train, adapter, 64, skip_bad), seed, "look")
     training = resolved(method.training, len(train), look.segments.total / len(look))
     model = Model(adapter, method.model_copy(update={"training": training}), encoder, seed=seed)
+    held = validation if isinstance(validation, float | None) else path_of(validation) or "given"
     config = RunConfig(
         model=model.config,
         seed=seed,
         precision=resolve(precision, world.device),
-        validation=validation
-        if isinstance(validation, float | None)
-        else path_of(validation) or "given",
+        validation=held,
         data=train.fingerprint(),
         data_path=path_of(dataset),
     )
     folder = open_folder(out, adapter, method, world)
     with ExitStack() as stack:
         if world.leads:
-            stack.enter_context(owned(folder, console().print))
-        pictured = held_out or train
-        shown = [pictured[i] for i in _chosen(pictured, adapter, 8, skip_bad)]
+            stack.enter_context(owned(folder, notice))
+        shown = some_samples(held_out or train, adapter, skip_bad)
         if claim(folder, config, resume, world):
             history = read_history(folder / "history.csv")
             return Run(load_model(folder / "model"), history, folder, shown)
-        setup = _setup(model, training, config, world, train, held_out, look, folder)
+        setup = set_up(model, training, config, world, train, held_out, look, folder)
         return Run(*_train(setup, resume), folder, shown)
 
 
-def _setup(
-    model: Model,
-    training: Resolved,
-    config: RunConfig,
-    world: World,
-    train: Source,
-    held_out: Source | None,
-    look: Packed,
-    folder: Path,
-) -> Setup:
-    checks = _held_out(held_out, model.adapter, training, config.seed) if held_out else []
-    return Setup(
-        model=model,
-        training=training,
-        seed=config.seed,
-        precision=config.precision,
-        world=world,
-        source=train,
-        spare=look.slice(0, 1),
-        trivial=trivial(model, _first_batches(train, model.adapter, training, config.seed)),
-        held_out=checks,
-        trivial_held_out=trivial(model, checks) if checks else None,
-        folder=folder,
-    )
-
-
-def _first_batches(source: Source, adapter: Adapter, training: Resolved, seed: int) -> list[Packed]:
-    """What training sees first, augmented as it will be: about ``LOOKED_AT`` samples."""
-    plan = Plan(len(source), min(training.batch_size, 64), LOOKED_AT, seed)
-    batches = Batches(source, adapter, plan, skip_bad=training.on_bad_sample == "skip")
-    found = [batches[step] for step in range(plan.steps)]
-    for batch in found:
-        if batch.error is not None:
-            raise batch.error
-    return [batch.packed for batch in found if batch.packed is not None]
-
-
-def _held_out(source: Source, adapter: Adapter, training: Resolved, seed: int) -> list[Packed]:
-    """Validation batches, the same masks every time."""
-    skip_bad = training.on_bad_sample == "skip"
-    indices = _chosen(source, adapter, HELD_OUT_SAMPLES, skip_bad)
-    return [
-        read_batch(source, adapter, indices[start : start + 64], seed, "held-out")
-        for start in range(0, len(indices), 64)
-    ]
-
-
-def _chosen(source: Source, adapter: Adapter, limit: int, skip_bad: bool) -> list[int]:
-    indices = spread(len(source), limit)
-    return readable(source, adapter, indices) if skip_bad else indices
-
-
 def _train(setup: Setup, resume: str) -> tuple[Model, list[dict[str, Any]]]:
-    say = console().print if setup.world.leads else lambda text: None
+    say = notice if setup.world.leads else lambda text: None
     checkpoints = Checkpoints(setup.folder / "checkpoints", setup.training.keep, say)
     if setup.world.leads:
         checkpoints.clear_unfinished()

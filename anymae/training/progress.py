@@ -18,6 +18,11 @@ def console() -> Console:
     return Console(stderr=True, highlight=False)
 
 
+def notice(text: str) -> None:
+    """One line for the user, on standard error."""
+    console().print(text, markup=False, soft_wrap=True)
+
+
 class ProgressLine:
     """Shows history rows; a context manager. ``shown=False`` (other ranks) shows nothing."""
 
@@ -54,12 +59,7 @@ class ProgressLine:
             self._live.update(self._task, completed=row["step"], description=text)
         elif row["step"] == self._steps or time.monotonic() - self._last > QUIET_SECONDS:
             self._last = time.monotonic()
-            self._console.print(text, soft_wrap=True)
-
-    def say(self, text: str) -> None:
-        """A notice above the live line."""
-        if self._shown:
-            self._console.print(text, markup=False, soft_wrap=True)
+            notice(text)
 
 
 def describe(row: dict[str, Any], steps: int) -> str:

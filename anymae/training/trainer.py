@@ -63,7 +63,7 @@ class Trainer:
             self._mark = (time.perf_counter(), 0.0, 0.0)
             try:
                 while progress.step < steps:
-                    asked_to_stop = self._step(next(batches), stop.asked)
+                    asked_to_stop = self._step(next(batches), stop)
                     progress.step += 1
                     self._look(line)
                     if asked_to_stop and progress.step < steps:
@@ -92,7 +92,7 @@ class Trainer:
         )
         return load(batches, self.progress.step, workers, pin=self.world.device.type == "cuda")
 
-    def _step(self, batch: Batch, stop: bool) -> bool:
+    def _step(self, batch: Batch, stop: StopFlag) -> bool:
         """One optimiser step on one global batch; True if any process was asked to stop."""
         if batch.error is not None:
             raise batch.error
@@ -102,7 +102,7 @@ class Trainer:
         parts = [(p, self.model.recipe.mask.draw(p)) for p in micro]
         asked = weight * sum(roles.of_ask.total for _, roles in parts)
         count, tokens, samples, stops, bad = self.world.sum(
-            asked, weight * packed.segments.total, weight * len(packed), stop, len(batch.bad)
+            asked, weight * packed.segments.total, weight * len(packed), stop.asked, len(batch.bad)
         )
         if bad:
             drawn = self.plan.batch * (self.progress.step + 1)

@@ -1,9 +1,9 @@
-"""MAE on CIFAR-10: frozen features after a fixed number of steps, beside raw pixels and random init.
+"""MAE on CIFAR-10: frozen features beside raw pixels and a random encoder.
 
-    python -m anymae.benchmarks.quality.cifar10 DATA [--steps 6000] [--out runs/cifar10] [--json FILE]
+    python -m anymae.benchmarks.quality.cifar10 DATA [--steps 4000] [--out DIR] [--json FILE]
 
-DATA is a folder with ``cifar10_train_jpeg.npz`` and ``cifar10_test_jpeg.npz``: JPEG bytes end to end
-(``data``), their ``offsets`` and ``labels``. Encoder 192 x 6 at patch 4, decoder 96 x 2.
+DATA is a folder with ``cifar10_train_jpeg.npz`` and ``cifar10_test_jpeg.npz``: JPEG bytes end to
+end (``data``), their ``offsets`` and ``labels``. Encoder 192 x 6 at patch 4, decoder 96 x 2.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import io
 import json
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def read(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
     with np.load(path, allow_pickle=False) as file:
         data, offsets, labels = file["data"], file["offsets"], file["labels"]
-    pieces = (data[a:b].tobytes() for a, b in zip(offsets[:-1], offsets[1:], strict=True))
+    pieces = (data[a:b].tobytes() for a, b in pairwise(offsets))
     images = np.stack([np.asarray(Image.open(io.BytesIO(p)).convert("RGB")) for p in pieces])
     return images, labels.astype(np.int64)
 
@@ -80,7 +81,7 @@ def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--out", type=Path, default=Path("runs/cifar10"))
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

@@ -62,7 +62,7 @@ class ImageAdapter(Adapter):
     crop_scale: tuple[float, float] | None = (0.2, 1.0)
     crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
     flip: bool = True
-    pixel_limit: int = Field(default=64_000_000, gt=0)
+    pixel_limit: int = Field(default=64_000_000, gt=0, le=178_000_000)
     side_limit: int = Field(default=16_384, gt=0)
 
     @field_validator("patch_size", "image_size", mode="before")

@@ -6,15 +6,17 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from .small import curve, digits, pretrain, weights
 
 import anymae
-from anymae.data.batches import Batches
+from anymae.training.trainer import Trainer
+
+from .small import curve, digits, pretrain, weights
 
 
 @pytest.fixture(scope="module")
@@ -23,19 +25,17 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> anymae.Run:
     return pretrain(tmp_path_factory.mktemp("whole") / "run")
 
 
-class StopAt:
-    """Makes the batch of a step raise, or signal this process, once."""
+def disturb(monkeypatch: pytest.MonkeyPatch, step: int, act: Callable[[], None]) -> None:
+    """Let ``act`` happen once, while training prepares to compute ``step``."""
+    original = Trainer._step
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, step: int, act) -> None:
-        original = Batches.__getitem__
+    def disturbed(trainer, batch, stop):
+        if trainer.progress.step == step:
+            monkeypatch.undo()
+            act()
+        return original(trainer, batch, stop)
 
-        def disturbed(batches, index):
-            if index == step:
-                monkeypatch.undo()
-                act()
-            return original(batches, index)
-
-        monkeypatch.setattr(Batches, "__getitem__", disturbed)
+    monkeypatch.setattr(Trainer, "_step", disturbed)
 
 
 class Killed(BaseException):
@@ -58,7 +58,7 @@ def test_two_runs_of_the_same_command_are_the_same_run(whole, tmp_path):
 
 @pytest.mark.parametrize("step", [1, 7, 10, 19])
 def test_a_killed_run_resumes_to_the_same_bits(whole, tmp_path, monkeypatch, step):
-    StopAt(monkeypatch, step, die)
+    disturb(monkeypatch, step, die)
     with pytest.raises(Killed):
         pretrain(tmp_path / "run")
     again = pretrain(tmp_path / "run")
@@ -70,7 +70,7 @@ def test_a_killed_run_resumes_to_the_same_bits(whole, tmp_path, monkeypatch, ste
 def test_a_stop_signal_leaves_a_checkpoint_of_the_last_finished_step(
     whole, tmp_path, monkeypatch, workers
 ):
-    StopAt(monkeypatch, 8, ask_to_stop)
+    disturb(monkeypatch, 8, ask_to_stop)
     with pytest.raises(anymae.AnyMAEError, match="stopped after step 9 of 20") as stopped:
         pretrain(tmp_path / "run")
     assert stopped.value.status == 130
@@ -85,9 +85,9 @@ def test_global_generators_are_neither_read_nor_moved(whole, tmp_path):
     torch.manual_seed(99)
     np.random.seed(99)  # noqa: NPY002  (the global generator is the point)
     random.seed(99)
-    before = torch.random.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
+    before = torch.random.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
     again = pretrain(tmp_path / "run")
-    after = torch.random.get_rng_state(), np.random.get_state()[1], random.getstate()
+    after = torch.random.get_rng_state(), np.random.get_state()[1], random.getstate()  # noqa: NPY002
     assert weights(again) == weights(whole)
     assert torch.equal(before[0], after[0])
     assert (before[1] == after[1]).all()
@@ -125,7 +125,7 @@ DAMAGE = {
 def test_a_damaged_checkpoint_is_never_used(whole, tmp_path, monkeypatch, capsys, damage, name):
     if (damage, name) == ("bit", "manifest.json"):
         pytest.skip("a manifest is text; a flipped closing brace is the 'cut' case")
-    StopAt(monkeypatch, 12, die)
+    disturb(monkeypatch, 12, die)
     with pytest.raises(Killed):
         pretrain(tmp_path / "run")
     newest = sorted((tmp_path / "run" / "checkpoints").iterdir())[-1]
@@ -136,7 +136,7 @@ def test_a_damaged_checkpoint_is_never_used(whole, tmp_path, monkeypatch, capsys
 
 
 def test_when_every_checkpoint_is_damaged_nothing_is_overwritten(tmp_path, monkeypatch):
-    StopAt(monkeypatch, 12, die)
+    disturb(monkeypatch, 12, die)
     with pytest.raises(Killed):
         pretrain(tmp_path / "run")
     checkpoints = sorted((tmp_path / "run" / "checkpoints").iterdir())
@@ -153,11 +153,11 @@ def test_no_more_than_keep_checkpoints_and_no_unfinished_one(whole):
 
 
 def test_a_folder_belongs_to_one_configuration(whole):
-    with pytest.raises(anymae.BadConfig, match="another seed.*found 1; expected 0"):
+    with pytest.raises(anymae.BadConfig, match=r"another seed.*found 1; expected 0"):
         pretrain(whole.path, seed=1)
     with pytest.raises(anymae.BadConfig, match=r"another model\.encoder\.width"):
         pretrain(whole.path, size=anymae.EncoderConfig(width=48, depth=2, heads=2))
-    with pytest.raises(anymae.BadConfig, match="another training.lr"):
+    with pytest.raises(anymae.BadConfig, match=r"another training.lr"):
         pretrain(whole.path, lr=1e-5)
     with pytest.raises(anymae.BadConfig, match="already"):
         pretrain(whole.path, resume="never")
@@ -189,7 +189,7 @@ def test_a_full_disk_leaves_older_checkpoints_and_says_so(whole, tmp_path, monke
     from anymae import storage
 
     folder = tmp_path / "run"
-    StopAt(monkeypatch, 7, die)
+    disturb(monkeypatch, 7, die)
     with pytest.raises(Killed):
         pretrain(folder)
     before = {p: p.read_bytes() for p in (folder / "checkpoints").rglob("*") if p.is_file()}

@@ -9,17 +9,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from .small import curve, digits, pretrain, weights
 
 import anymae
 from anymae.training.trainer import Trainer
 
+from .small import curve, digits, pretrain, weights
+
 
 def test_training_beats_the_trivial_predictors(tmp_path):
-    run = pretrain(tmp_path / "run", digits(1000), steps=250, batch_size=64, lr=3e-3)
-    assert run.history[-1]["explained_variance"] > 0.1
-    assert run.history[-1]["validation_explained_variance"] > 0.1
-    assert run.history[-1]["validation_loss"] < run.history[0]["loss"] / 2
+    pictures = [anymae.modalities()["image"]().example(seed)[:, :16] for seed in range(256)]
+    run = pretrain(
+        tmp_path / "run",
+        np.stack(pictures),
+        steps=300,
+        batch_size=32,
+        lr=3e-3,
+        modality_options={"crop_scale": None, "patch_size": 4},
+        **{"target.normalise": "none", "training.log_every": 50},
+    )
+    assert run.history[-1]["explained_variance"] > 0.25
+    assert run.history[-1]["validation_explained_variance"] > 0.25
 
 
 def test_accumulated_micro_batches_are_the_same_step(tmp_path):
@@ -55,7 +64,7 @@ def test_skipped_steps_change_nothing_but_a_counter(tmp_path, monkeypatch):
 
 
 def test_divergence_ends_the_run_with_a_sound_checkpoint(tmp_path):
-    with pytest.raises(anymae.Diverged, match="diverged.*Try a lower lr") as stopped:
+    with pytest.raises(anymae.Diverged, match=r"diverged.*Try a lower lr") as stopped:
         pretrain(tmp_path / "run", lr=1e6, steps=200, **{"training.warmup": 0.0})
     assert stopped.value.status == 3
     for path in (tmp_path / "run").rglob("*.safetensors"):

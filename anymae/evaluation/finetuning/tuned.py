@@ -5,8 +5,6 @@ Shapes: n samples, c classes, t targets.
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +76,6 @@ class FineTuned:
     def save(self, folder: str | Path) -> Path:
         """Write ``config.json`` and ``model.safetensors``; they appear complete or not at all, and
         replace an older folder. Raises ``CheckpointError``."""
-        folder = Path(folder)
-        scratch = folder.with_name(f".tmp-{folder.name}-{os.getpid()}")
-        scratch.mkdir(parents=True, exist_ok=True)
         saved = _Saved(
             format=storage.FORMAT,
             kind=KIND,
@@ -89,13 +84,7 @@ class FineTuned:
             model=self.network.config,
             history=self.history,
         )
-        storage.write_json(scratch / "config.json", saved)
-        storage.write_tensors(scratch / "model.safetensors", self.network.state_dict())
-        if folder.exists():
-            shutil.rmtree(folder)
-        scratch.rename(folder)
-        storage.sync_folder(folder.parent)
-        return folder
+        return storage.write_model_folder(Path(folder), saved, self.network.state_dict())
 
     @classmethod
     def load(cls, folder: str | Path) -> FineTuned:
