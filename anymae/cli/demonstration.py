@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import typer
 
 import anymae
 from anymae.report.artifacts import save_diagnosis, save_scores
+
+# Digits are aligned, and not themselves when mirrored or cropped; a patch of 2 x 2 pixels has no
+# statistics worth normalising by.
+OPTIONS: dict[str, Any] = {"flip": False, "crop_scale": None}
+SETTINGS: dict[str, Any] = {"target.normalise": "none"}
 
 
 def demonstrate(out: Path, steps: int) -> None:
@@ -29,10 +35,8 @@ def demonstrate(out: Path, steps: int) -> None:
         mask_ratio=0.6,
         validation=images[test],
         out=out,
-        # Digits are aligned, and not themselves when mirrored or cropped; a patch of 2 x 2 pixels
-        # has no statistics worth normalising by.
-        modality_options={"flip": False, "crop_scale": None},
-        **{"target.normalise": "none"},
+        modality_options=OPTIONS,
+        **SETTINGS,
     )
     learn, judge = (images[train], labels[train]), (images[test], labels[test])
     for protocol in ("few-shot", "linear"):
