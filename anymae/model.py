@@ -171,7 +171,11 @@ class Model(nn.Module):
     def reconstruct(
         self, dataset: Any, mask_ratio: float | None = None, seed: int = 0
     ) -> Reconstruction:
-        """Hide a part of each sample and rebuild it, in the data's own units."""
+        """Hide a part of each sample and rebuild it, in the data's own units.
+
+        Where the target is normalised by token, a prediction is scaled by the hidden token's own
+        mean and deviation: a picture of structure, not a score. ``mask_ratio`` None: the recipe's.
+        """
         from anymae.inference import reconstruct
 
         return reconstruct(self, dataset, mask_ratio=mask_ratio, seed=seed)

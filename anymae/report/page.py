@@ -18,6 +18,7 @@ from anymae.report.artifacts import PICTURES, KeptDiagnosis, KeptScores, Measure
 from anymae.report.curves import COLOURS, data_uri, panels
 from anymae.report.record import RunRecord
 from anymae.report.settings import config_json, differences, tables
+from anymae.targets import Content
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -84,6 +85,7 @@ def _one(record: RunRecord) -> dict[str, Any]:
         "pictures": _inlined(record),
         "tables": tables(record),
         "config_json": config_json(record),
+        "flattered": _shown_with_own_statistics(record),
         "commands": _commands(record),
     }
 
@@ -191,3 +193,8 @@ def _environment() -> Environment:
     for name in ("number", "count", "percent", "large", "duration", "interval", "score"):
         environment.filters[name] = getattr(formats, name)
     return environment
+
+
+def _shown_with_own_statistics(record: RunRecord) -> bool:
+    target = record.config.model.recipe.target
+    return isinstance(target, Content) and target.normalise == "token"
