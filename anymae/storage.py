@@ -105,8 +105,7 @@ def load_model(folder: Path) -> Model:
             shape = Model(adapter, config.recipe, config.encoder)
     except AnyMAEError as error:
         raise CheckpointError(str(error), where=folder / "config.json") from None
-    wanted = {name: (t.shape, t.dtype) for name, t in shape.state_dict().items()}
-    tensors = read_tensors(folder / "model.safetensors", wanted)
+    tensors = read_tensors(folder / "model.safetensors", shapes_of(shape.state_dict()))
     model = Model(adapter, config.recipe, config.encoder)
     model.load_state_dict(tensors)
     return model.eval()
@@ -128,6 +127,11 @@ def read_config(path: Path) -> ModelConfig:
         return validated(ModelConfig, fields, str(path))
     except AnyMAEError as error:
         raise CheckpointError(str(error)) from None
+
+
+def shapes_of(tensors: Mapping[str, Tensor]) -> Wanted:
+    """What a file must hold to fill these tensors."""
+    return {name: (t.shape, t.dtype) for name, t in tensors.items()}
 
 
 def read_tensors(path: Path, wanted: Wanted) -> dict[str, Tensor]:

@@ -21,6 +21,7 @@ from anymae import __version__
 from anymae.errors import AnyMAEError, CheckpointError
 from anymae.storage import (
     FORMAT,
+    Wanted,
     cannot_write,
     read_json,
     read_tensors,
@@ -28,8 +29,6 @@ from anymae.storage import (
     write_json,
     write_tensors,
 )
-
-Wanted = Mapping[str, tuple[torch.Size, torch.dtype]]
 
 
 @dataclass(frozen=True)
@@ -46,10 +45,6 @@ class Checkpoints:
 
     def __init__(self, folder: Path, keep: int, warn: Callable[[str], None]) -> None:
         self.folder, self.keep, self.warn = folder, keep, warn
-
-    def any(self) -> bool:
-        """Whether there is a checkpoint, sound or not."""
-        return bool(self._names())
 
     def clear_unfinished(self) -> None:
         """Delete what earlier processes left half-written; only with the run's lock held."""

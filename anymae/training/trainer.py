@@ -23,6 +23,7 @@ from anymae.errors import AnyMAEError, Diverged, Interrupted
 from anymae.masks import Roles
 from anymae.model import Model
 from anymae.precision import autocast
+from anymae.storage import shapes_of
 from anymae.tokens import Packed
 from anymae.training.bad_samples import note_bad
 from anymae.training.checkpoint import Checkpoints, Snapshot
@@ -50,6 +51,7 @@ class Trainer:
         total = self.config.total_draws(samples)
         self.plan = Plan(samples, self.config.batch_size, total, setup.seed)
         self.progress = Progress()
+        self._rate = self._norm = 0.0  # of the last good step, and the last step, for the history
 
     # -- the loop --------------------------------------------------------------------------
 
@@ -192,8 +194,8 @@ class Trainer:
             "epoch": progress.step * self.plan.batch / self.plan.samples,
             "loss": loss,
             "explained_variance": self.setup.trivial.explained(loss),
-            "lr": getattr(self, "_rate", 0.0),
-            "grad_norm": getattr(self, "_norm", 0.0),
+            "lr": self._rate,
+            "grad_norm": self._norm,
             "tokens_per_second": tokens / seconds,
             "samples_per_second": samples / seconds,
             "skipped_steps": progress.step - progress.updates,
@@ -235,11 +237,11 @@ class Trainer:
 
     def restore(self) -> bool:
         """Continue from the newest sound checkpoint; False if there is none."""
-        weights = {n: (t.shape, t.dtype) for n, t in self.model.state_dict().items()}
+        weights = shapes_of(self.model.state_dict())
         moments = optimiser_tensors(self.optimiser, self.model)
         wanted = {
             "model": weights,
-            "optimiser": {n: (t.shape, t.dtype) for n, t in moments.items()},
+            "optimiser": shapes_of(moments),
         }
         if self.average:
             wanted["average"] = weights

@@ -98,7 +98,7 @@ class FineTuned:
                 shape = _network(saved)
         except AnyMAEError as error:
             raise CheckpointError(str(error), where=path) from None
-        wanted = {name: (t.shape, t.dtype) for name, t in shape.state_dict().items()}
+        wanted = storage.shapes_of(shape.state_dict())
         tensors = storage.read_tensors(folder / "model.safetensors", wanted)
         network = _network(saved)
         network.load_state_dict(tensors)
