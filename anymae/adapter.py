@@ -18,7 +18,9 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from anymae.errors import BadInput
-from anymae.tokens import Packed, Tokens
+from anymae.losses import Loss
+from anymae.positions import Position
+from anymae.tokens import OBSERVED, Packed, Tokens
 
 
 class LinearEmbedding(nn.Module):
@@ -56,7 +58,9 @@ class Adapter(BaseModel, ABC):
     extensions: ClassVar[tuple[str, ...]] = ()
     """File endings that ``read`` understands, lower case with the dot."""
     provides: ClassVar[frozenset[str]] = frozenset()
-    """What recipes may need: any of ``grid``, ``time``, ``edges``, ``pixels``."""
+    """What recipes may need: any of ``grid``, ``time``, ``edges``, ``pixels``, ``sets``."""
+    pair_is_sample: ClassVar[bool] = False
+    """Whether a tuple of two is one sample, e.g. (waveform, rate), and not (sample, label)."""
     fit_samples: ClassVar[int] = 1024
     """How many samples ``fit`` is shown, evenly spaced over the data."""
 
@@ -79,6 +83,17 @@ class Adapter(BaseModel, ABC):
     @abstractmethod
     def example(self, seed: int) -> Any:
         """A small valid sample for tests and the conformance kit."""
+
+    @property
+    def token_shape(self) -> tuple[int, ...]:
+        """The axes that a token's F numbers are laid out on, e.g. (rows, columns, channels) of a
+        patch or (points, numbers a point) of a set; their product is F."""
+        return (self.token_dim,)
+
+    @property
+    def edge_dim(self) -> int:
+        """Numbers that an edge holds, 0 without."""
+        return 0
 
     # -- data -------------------------------------------------------------------------------
 
@@ -106,9 +121,9 @@ class Adapter(BaseModel, ABC):
         """A random variation of a sample for pretraining; draws only from ``generator``."""
         return sample
 
-    def batch_tokenize(self, samples: Sequence[Any]) -> Packed:
-        """Many samples at once; must equal packing ``tokenize`` of each."""
-        return Packed.of([self.tokenize(sample) for sample in samples])
+    def batch_tokenize(self, samples: Sequence[Any], device: torch.device | str = "cpu") -> Packed:
+        """Many samples at once, on a device; must equal packing ``tokenize`` of each."""
+        return Packed.of([self.tokenize(sample) for sample in samples]).to(device)
 
     def untokenize(self, tokens: Tokens) -> Any:
         """The sample again, in the data's own units: the inverse of ``tokenize``."""
@@ -122,12 +137,17 @@ class Adapter(BaseModel, ABC):
     # -- model ------------------------------------------------------------------------------
 
     def numbers(self, recipe: str) -> Mapping[str, Any]:
-        """This modality's own dotted settings for a recipe, e.g. ``{"mask.ratio": 0.9}``."""
+        """This modality's own dotted settings for a recipe, of its slots, its training and the
+        encoder, e.g. ``{"mask.ratio": 0.9, "encoder.cls": False}``. Asked after ``fit``."""
         return {}
 
     def embed(self, width: int) -> nn.Module:
         """A module ``forward(visible: Packed) -> (T, width)``."""
         return LinearEmbedding(self.token_dim, width)
+
+    def place(self, position: Position, width: int) -> nn.Module:
+        """A module ``forward(coords (T, P)) -> (T, width)``: the recipe's position."""
+        return position.build(self.coord_dim, width)
 
     def head(self, width: int, out: int) -> nn.Module:
         """A module ``forward(x (A, width), coords (A, P)) -> (A, out)``."""
@@ -136,6 +156,20 @@ class Adapter(BaseModel, ABC):
     def target(self, packed: Packed) -> Tensor:
         """(T, F): the content a prediction is compared with, before any normalisation."""
         return packed.values
+
+    def content_loss(self, loss: Loss, prediction: Tensor, target: Tensor, asked: Packed) -> Tensor:
+        """(A,) how far predicted content is from the true one: the recipe's loss on what is known.
+        Override where content is not a vector of comparable numbers."""
+        return loss.per_token(prediction, target, asked.side.get(OBSERVED), self.token_shape)
+
+    def as_content(self, prediction: Tensor, asked: Packed) -> Tensor:
+        """The content (A, F) that a prediction says: itself, unless the two have other units
+        (logits and classes). ``as_prediction`` is its inverse."""
+        return prediction
+
+    def as_prediction(self, content: Tensor, asked: Packed) -> Tensor:
+        """The prediction that says this content, or this mean of contents."""
+        return content
 
     # -- pictures ---------------------------------------------------------------------------
 

@@ -25,9 +25,9 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.project = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+    def forward(self, x: Tensor, layout: Layout, depth: int = 0) -> Tensor:
         q, k, v = self.qkv(x).unflatten(1, (3, self.heads, -1)).unbind(1)
-        return self.project(layout.attend(q, k, v).flatten(1))
+        return self.project(layout.attend(q, k, v, depth).flatten(1))
 
     def tail(self, x: Tensor, joined: Segments, asking: Segments) -> Tensor:
         """The output for each sample's last tokens only (see ``ragged.tail``): (Tq, D)."""
@@ -84,10 +84,10 @@ class Block(nn.Module):
         depth: int = 0,
     ) -> Tensor:
         if not (self.training and self.drop_path):
-            x = x + self.attention(self.norm_1(x), layout)
+            x = x + self.attention(self.norm_1(x), layout, depth)
             return x + self.mlp(self.norm_2(x))
         keep_1, keep_2 = (self._kept(x, segments, keys, 2 * depth + i) for i in (0, 1))
-        x = x + keep_1 * self.attention(self.norm_1(x), layout)
+        x = x + keep_1 * self.attention(self.norm_1(x), layout, depth)
         return x + keep_2 * self.mlp(self.norm_2(x))
 
     def tail(self, x: Tensor, joined: Segments, asking: Segments) -> Tensor:

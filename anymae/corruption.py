@@ -18,12 +18,14 @@ from anymae.parts import Part
 @dataclass(frozen=True)
 class Input:
     """What enters the encoder: ``x`` (T', D), cut by ``segments``; ``index`` (T',) are the packed
-    tokens they stand for, ``ask`` (A,) the rows that stand for asked tokens, if any do."""
+    tokens they stand for, ``ask`` (A,) the rows that stand for asked tokens, if any do, and
+    ``see`` (S,) those that stand for seen ones (None: all)."""
 
     x: Tensor
     segments: Segments
     index: Tensor
     ask: Tensor | None = None
+    see: Tensor | None = None
 
 
 class Corruption(Part, slot="corruption"):
@@ -78,4 +80,4 @@ class _MaskToken(nn.Module):
         x = torch.cat([seen, hidden.to(seen.dtype)]).index_select(0, order)
         segments = Segments(roles.of_see.offsets + roles.of_hide.offsets)
         everything = torch.arange(len(x), device=x.device)
-        return Input(x, segments, everything, roles.ask)
+        return Input(x, segments, everything, roles.ask, roles.see)

@@ -5,6 +5,7 @@ Shapes: B samples, S encoded tokens, A asked tokens, D encoder width, W decoder 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
@@ -14,22 +15,38 @@ from torch import Tensor, nn
 
 from anymae import layouts
 from anymae.blocks import Block, CrossBlock
-from anymae.encoder import EncoderConfig, Latents
+from anymae.encoder import EncoderConfig, Latents, LayoutChoice
+from anymae.errors import BadConfig
 from anymae.kernels import ragged
 from anymae.kernels.segments import Segments
+from anymae.masks import Roles
 from anymae.parts import Part
-from anymae.positions import Position
+from anymae.tokens import Edges
 
 
 @dataclass(frozen=True)
 class Question:
     """What a decoder is asked: coordinates of the encoded tokens (S, P) and of the asked ones
-    (A, P), how the asked are cut, and the rows of the latents that stand for them, if any."""
+    (A, P), how the asked are cut, the rows of the latents that stand for them, if any, and the
+    graph they are part of, if there is one."""
 
     coords: Tensor
     ask_coords: Tensor
     of_ask: Segments
     ask_rows: Tensor | None
+    graph: Whole | None = None
+
+
+@dataclass(frozen=True)
+class Whole:
+    """All T tokens of a batch with edges: where they are (T, P), who is seen, hidden and asked, and
+    the rows of the latents that stand for the seen (None: all)."""
+
+    edges: Edges
+    coords: Tensor
+    segments: Segments
+    roles: Roles
+    see_rows: Tensor | None
 
 
 class Decoder(Part, slot="decoder"):
@@ -42,7 +59,10 @@ class Decoder(Part, slot="decoder"):
         """W, the width of the answers."""
         return encoder.width
 
-    def build(self, encoder: EncoderConfig, position: Position, coord_dim: int) -> nn.Module:
+    def build(
+        self, encoder: EncoderConfig, place: Callable[[int], nn.Module], edge_dim: int = 0
+    ) -> nn.Module:
+        """``place(width)`` makes a module that turns coordinates into vectors."""
         raise NotImplementedError
 
 
@@ -69,23 +89,43 @@ class _Sized(Decoder):
 class SelfDecoder(_Sized, kind="self"):
     """Encoded tokens and mask tokens attend to one another (He et al. 2022)."""
 
-    def build(self, encoder: EncoderConfig, position: Position, coord_dim: int) -> nn.Module:
+    def build(
+        self, encoder: EncoderConfig, place: Callable[[int], nn.Module], edge_dim: int = 0
+    ) -> nn.Module:
         width, depth, heads = self.sized(encoder)
         blocks = [Block(width, heads, self.mlp_ratio, encoder.norm_eps) for _ in range(depth)]
-        return _SelfDecoder(encoder, width, blocks, position.build(coord_dim, width))
+        return _SelfDecoder(encoder, width, blocks, place(width))
 
 
 class CrossDecoder(_Sized, kind="cross"):
     """Mask tokens read the encoded tokens and not one another, so that any part of the hidden
     may be asked at its own price (CrossMAE, Fu et al. 2024, without its weighting of layers)."""
 
-    def build(self, encoder: EncoderConfig, position: Position, coord_dim: int) -> nn.Module:
+    def build(
+        self, encoder: EncoderConfig, place: Callable[[int], nn.Module], edge_dim: int = 0
+    ) -> nn.Module:
         width, depth, heads = self.sized(encoder)
         blocks = [
             CrossBlock(width, encoder.width, heads, self.mlp_ratio, encoder.norm_eps)
             for _ in range(depth)
         ]
-        return _CrossDecoder(encoder, width, blocks, position.build(coord_dim, width))
+        return _CrossDecoder(encoder, width, blocks, place(width))
+
+
+class EdgeDecoder(_Sized, kind="edges"):
+    """Attention along the edges of the whole graph, where every hidden token, whatever the encoder
+    made of it, starts again as one learned vector (GraphMAE's re-masking, Hou et al. 2022)."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"edges"})
+
+    def build(
+        self, encoder: EncoderConfig, place: Callable[[int], nn.Module], edge_dim: int = 0
+    ) -> nn.Module:
+        width, depth, heads = self.sized(encoder)
+        blocks = [Block(width, heads, self.mlp_ratio, encoder.norm_eps) for _ in range(depth)]
+        along = encoder.model_copy(update={"layout": "edges"})
+        choice = LayoutChoice(along, depth, heads, edge_dim)
+        return _EdgeDecoder(encoder, width, blocks, place(width), choice)
 
 
 class LinearDecoder(Decoder, kind="linear"):
@@ -93,7 +133,9 @@ class LinearDecoder(Decoder, kind="linear"):
 
     reads_hidden_rows: ClassVar[bool] = True
 
-    def build(self, encoder: EncoderConfig, position: Position, coord_dim: int) -> nn.Module:
+    def build(
+        self, encoder: EncoderConfig, place: Callable[[int], nn.Module], edge_dim: int = 0
+    ) -> nn.Module:
         return _LinearDecoder()
 
 
@@ -119,6 +161,9 @@ class _SelfDecoder(_Asking):
         super().__init__(encoder, width, position)
         self.embed = nn.Linear(encoder.width, width)
         self.blocks = nn.ModuleList(blocks)
+        # Who may not meet in the encoder may not meet here; along edges, see EdgeDecoder.
+        windows = encoder.layout == "window"
+        self.layouts = LayoutChoice(encoder, len(blocks), 1, 0) if windows else None
 
     def forward(self, latents: Latents, question: Question) -> Tensor:
         known = self.embed(latents.x)
@@ -127,10 +172,28 @@ class _SelfDecoder(_Asking):
         known = known + ragged.join(nowhere, latents.of_lead, positions, latents.of_tokens)[0]
         asked = self.asked(question).to(known.dtype)
         x, joined = ragged.join(known, latents.segments, asked, question.of_ask)
+        if self.layouts is not None:
+            return self.norm(self._in_windows(x, joined, latents, question, self.layouts))
         for block in self.blocks[:-1]:
             x = block(x, layouts.full(joined), joined)
         last = cast(Block, self.blocks[-1])
         return self.norm(last.tail(x, joined, question.of_ask))
+
+    def _in_windows(
+        self,
+        x: Tensor,
+        joined: Segments,
+        latents: Latents,
+        question: Question,
+        choice: LayoutChoice,
+    ) -> Tensor:
+        places = ragged.join(
+            question.coords, latents.of_tokens, question.ask_coords, question.of_ask
+        )
+        chosen = choice(latents.of_lead, places[1], places[0])
+        for block, layout in zip(self.blocks, chosen, strict=True):
+            x = block(x, layout, joined)
+        return ragged.tail(x, joined, question.of_ask)
 
 
 class _CrossDecoder(_Asking):
@@ -145,6 +208,36 @@ class _CrossDecoder(_Asking):
         for block in self.blocks:
             x = block(x, question.of_ask, latents.x, latents.segments)
         return self.norm(x)
+
+
+class _EdgeDecoder(_Asking):
+    def __init__(
+        self,
+        encoder: EncoderConfig,
+        width: int,
+        blocks: list[Block],
+        position: nn.Module,
+        choice: LayoutChoice,
+    ) -> None:
+        super().__init__(encoder, width, position)
+        self.embed = nn.Linear(encoder.width, width, bias=False)
+        self.blocks = nn.ModuleList(blocks)
+        self.layouts = choice
+
+    def forward(self, latents: Latents, question: Question) -> Tensor:
+        whole = question.graph
+        if whole is None:
+            raise BadConfig("decoder=edges needs tokens that have edges")
+        seen = self.embed(latents.tokens())
+        seen = seen if whole.see_rows is None else seen.index_select(0, whole.see_rows)
+        x = self.mask_token.to(seen.dtype).repeat(len(whole.coords), 1)
+        x = x.index_copy(0, whole.roles.see, seen)
+        x = x + self.position(whole.coords).to(seen.dtype)
+        nobody = Segments.of_lengths([0] * len(whole.segments))
+        chosen = self.layouts(nobody, whole.segments, edges=whole.edges)
+        for depth, (block, layout) in enumerate(zip(self.blocks, chosen, strict=True)):
+            x = block(x, layout, whole.segments, depth=depth)
+        return self.norm(x.index_select(0, whole.roles.ask))
 
 
 class _LinearDecoder(nn.Module):

@@ -8,6 +8,7 @@ Shapes: B samples, T tokens, R registers a sample (the class token first), D wid
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,14 +21,16 @@ from anymae.blocks import Block
 from anymae.errors import BadConfig
 from anymae.kernels import ragged
 from anymae.kernels.segments import Segments
+from anymae.tokens import Edges
 
 
 class EncoderConfig(BaseModel):
     """Size and shape of the encoder.
 
     ``cls`` puts a class token before each sample; ``registers`` adds further free tokens.
-    ``layout="window"`` restricts attention to boxes of ``window`` coordinate units, alternately
-    shifted, with every ``global_every``-th block full.
+    ``layout="window"`` restricts attention to boxes of ``window`` coordinate units (None: of any
+    extent), every second block's ``shifted`` by half of that, with every ``global_every``-th block
+    full (0: none). ``layout="edges"`` restricts it to the edges of a graph.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,9 +41,10 @@ class EncoderConfig(BaseModel):
     mlp_ratio: float = Field(default=4.0, gt=0)
     cls: bool = True
     registers: int = Field(default=0, ge=0)
-    layout: Literal["full", "window"] = "full"
-    window: tuple[float, ...] = (8.0,)
-    global_every: int = Field(default=4, ge=1)
+    layout: Literal["full", "window", "edges"] = "full"
+    window: tuple[float | None, ...] = (8.0,)
+    shifted: bool = True
+    global_every: int = Field(default=4, ge=0)
     drop_path: float = Field(default=0.0, ge=0, lt=1)
     norm_eps: float = Field(default=1e-6, gt=0)
 
@@ -48,7 +52,7 @@ class EncoderConfig(BaseModel):
     def _heads_divide(self) -> EncoderConfig:
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
-        if min(self.window) <= 0:
+        if any(size is not None and size <= 0 for size in self.window):
             raise ValueError(f"window sizes must be positive, found {self.window}")
         return self
 
@@ -90,10 +94,57 @@ class Latents:
         return rows.view(len(self.segments), -1, x.shape[1])
 
 
-class Encoder(nn.Module):
-    """Registers, blocks and a final norm over packed tokens."""
+class LayoutChoice(nn.Module):
+    """The layout of each of ``depth`` blocks with ``heads`` heads, as a configuration says."""
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: EncoderConfig, depth: int, heads: int, edge_dim: int) -> None:
+        super().__init__()
+        self.config = config
+        self.depth = depth
+        self.heads = heads
+        biased = config.layout == "edges" and edge_dim > 0
+        self.edge_bias = nn.Linear(edge_dim, depth * heads) if biased else None
+
+    def forward(
+        self,
+        of_lead: Segments,
+        of_tokens: Segments,
+        coords: Tensor | None = None,
+        edges: Edges | None = None,
+    ) -> Sequence[layouts.Layout]:
+        """One layout a block for tokens cut by ``of_tokens``, each sample led by its registers."""
+        segments = Segments(of_lead.offsets + of_tokens.offsets)
+        everyone = layouts.full(segments)
+        if self.config.layout == "full":
+            return [everyone] * self.depth
+        if self.config.layout == "edges":
+            return [self._along(edges, of_lead, of_tokens)] * self.depth
+        if coords is None:
+            raise BadConfig("layout='window' needs the tokens' coordinates")
+        size, lead = self.config.window, of_lead.longest
+        boxes = [layouts.windows(coords, segments, size, shifted=False, lead=lead)]
+        if self.config.shifted:
+            boxes.append(layouts.windows(coords, segments, size, shifted=True, lead=lead))
+        every = self.config.global_every
+        return [
+            everyone if every and (i + 1) % every == 0 else boxes[i % len(boxes)]
+            for i in range(self.depth)
+        ]
+
+    def _along(self, edges: Edges | None, of_lead: Segments, of_tokens: Segments) -> layouts.Graph:
+        if edges is None:
+            raise BadConfig("layout='edges' needs tokens that have edges")
+        bias = None
+        if self.edge_bias is not None and edges.values is not None:
+            bias = self.edge_bias(edges.values).unflatten(1, (self.depth, self.heads))
+        return layouts.edges(edges.pairs, bias, of_lead, of_tokens)
+
+
+class Encoder(nn.Module):
+    """Registers, blocks and a final norm over packed tokens. Where attention follows edges that
+    hold ``edge_dim`` numbers, a linear map of these is added to every block's scores."""
+
+    def __init__(self, config: EncoderConfig, edge_dim: int = 0) -> None:
         super().__init__()
         self.config = config
         self.lead = nn.Parameter(torch.empty(config.lead, config.width))
@@ -105,6 +156,7 @@ class Encoder(nn.Module):
             for rate in rates
         )
         self.norm = nn.LayerNorm(config.width, eps=config.norm_eps)
+        self.layouts = LayoutChoice(config, config.depth, config.heads, edge_dim)
 
     def forward(
         self,
@@ -113,36 +165,22 @@ class Encoder(nn.Module):
         coords: Tensor | None = None,
         keys: Tensor | None = None,
         taps: tuple[int, ...] = (),
+        edges: Edges | None = None,
     ) -> Latents:
         """Encode x (T, D), embedded and positioned tokens cut by ``segments``.
 
-        ``coords`` (T, P) are needed by windows, ``keys`` (B,) by drop path in training. ``taps``
-        are block indices whose raw outputs (T + B R, D) are returned too.
+        ``coords`` (T, P) are needed by windows, ``edges`` between the T tokens by layout edges,
+        ``keys`` (B,) by drop path in training. ``taps`` are block indices whose raw outputs
+        (T + B R, D) are returned too.
         """
         of_lead = Segments.of_lengths([self.config.lead] * len(segments))
         of_tokens = segments
         lead = self.lead.to(x.dtype).repeat(len(segments), 1)
         x, segments = ragged.join(lead, of_lead, x, of_tokens)
-        chosen = self._layouts(segments, coords)
+        chosen = self.layouts(of_lead, of_tokens, coords, edges)
         kept = []
         for i, block in enumerate(self.blocks):
             x = block(x, chosen[i], segments, keys, i)
             if i in taps:
                 kept.append(x)
         return Latents(self.norm(x), segments, of_lead, of_tokens, tuple(kept))
-
-    def _layouts(self, segments: Segments, coords: Tensor | None) -> list[layouts.Layout]:
-        config = self.config
-        everyone = layouts.full(segments)
-        if config.layout == "full":
-            return [everyone] * config.depth
-        if coords is None:
-            raise BadConfig("layout='window' needs the tokens' coordinates")
-        plain, shifted = (
-            layouts.windows(coords, segments, config.window, shifted=s, lead=config.lead)
-            for s in (False, True)
-        )
-        return [
-            everyone if (i + 1) % config.global_every == 0 else (shifted if i % 2 else plain)
-            for i in range(config.depth)
-        ]

@@ -26,7 +26,7 @@ from anymae.masks import Roles
 from anymae.model import Model, Pool
 from anymae.precision import Precision, autocast
 from anymae.targets import Content
-from anymae.tokens import Packed, Tokens
+from anymae.tokens import OBSERVED, Packed, Tokens
 
 TOKENS_AT_ONCE = 32768
 """Tokens encoded at once where no batch size is given."""
@@ -148,9 +148,11 @@ def _three_versions(
     model.eval()
     prediction = model(packed, roles).prediction.float()
     model.train(was_training)
-    content = model.adapter.target(packed.select(roles.ask, roles.of_ask)).float()
+    asked = packed.select(roles.ask, roles.of_ask)
+    said = model.adapter.as_content(prediction, asked)
+    said = target.undo(said, model.adapter.target(asked).float(), asked.side.get(OBSERVED))
     rebuilt = packed.values.clone()
-    rebuilt[roles.ask] = target.undo(prediction, content).to(rebuilt.dtype)
+    rebuilt[roles.ask] = said.to(rebuilt.dtype)
     masked = packed.values.clone()
     masked[roles.hide] = float("nan")
     original, hidden, answer = (

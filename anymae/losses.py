@@ -3,11 +3,14 @@
 They are summed over asked tokens and divided by the global count of a step by whoever trains:
 an average of averages would weigh samples by their luck.
 
-Shapes: A asked tokens, F numbers a token.
+Shapes: A asked tokens, F numbers a token; in sets K points of D numbers, F = K D.
 """
 
 from __future__ import annotations
 
+from typing import ClassVar, Literal
+
+import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
@@ -18,23 +21,45 @@ from anymae.parts import Part
 class Loss(Part, slot="loss"):
     """A part that scores predictions."""
 
-    def per_token(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """(A,) from (A, F) and (A, F), in float32."""
+    def per_token(
+        self,
+        prediction: Tensor,
+        target: Tensor,
+        observed: Tensor | None = None,
+        shape: tuple[int, ...] = (),
+    ) -> Tensor:
+        """(A,) from (A, F) and (A, F), in float32.
+
+        ``observed`` (A, F) bool says which numbers of the target are known; None: all. ``shape``
+        is the token's (see ``Adapter.token_shape``), for losses that look at its structure.
+        """
         raise NotImplementedError
 
 
 class SquaredLoss(Loss, kind="squared"):
     """The mean squared difference."""
 
-    def per_token(self, prediction: Tensor, target: Tensor) -> Tensor:
-        return (prediction.float() - target).square().mean(1)
+    def per_token(
+        self,
+        prediction: Tensor,
+        target: Tensor,
+        observed: Tensor | None = None,
+        shape: tuple[int, ...] = (),
+    ) -> Tensor:
+        return mean_known((prediction.float() - target).square(), observed)
 
 
 class AbsoluteLoss(Loss, kind="absolute"):
     """The mean absolute difference."""
 
-    def per_token(self, prediction: Tensor, target: Tensor) -> Tensor:
-        return (prediction.float() - target).abs().mean(1)
+    def per_token(
+        self,
+        prediction: Tensor,
+        target: Tensor,
+        observed: Tensor | None = None,
+        shape: tuple[int, ...] = (),
+    ) -> Tensor:
+        return mean_known((prediction.float() - target).abs(), observed)
 
 
 class SmoothLoss(Loss, kind="smooth"):
@@ -42,6 +67,87 @@ class SmoothLoss(Loss, kind="smooth"):
 
     beta: float = Field(default=1.0, gt=0)
 
-    def per_token(self, prediction: Tensor, target: Tensor) -> Tensor:
+    def per_token(
+        self,
+        prediction: Tensor,
+        target: Tensor,
+        observed: Tensor | None = None,
+        shape: tuple[int, ...] = (),
+    ) -> Tensor:
         error = F.smooth_l1_loss(prediction.float(), target, beta=self.beta, reduction="none")
+        return mean_known(error, observed)
+
+
+class CosineLoss(Loss, kind="cosine"):
+    """(1 - cosine similarity) ** ``power``: scaled cosine error for powers above 1, which weighs
+    easy tokens down (GraphMAE, Hou et al. 2022)."""
+
+    power: float = Field(default=1.0, ge=1)
+
+    def per_token(
+        self,
+        prediction: Tensor,
+        target: Tensor,
+        observed: Tensor | None = None,
+        shape: tuple[int, ...] = (),
+    ) -> Tensor:
+        prediction, target = prediction.float(), target.float()
+        if observed is not None:
+            prediction, target = prediction * observed, target * observed
+        return (1 - F.cosine_similarity(prediction, target, dim=1, eps=1e-6)) ** self.power
+
+
+class ChamferLoss(Loss, kind="chamfer"):
+    """The Chamfer distance of two sets of points: each one's distance to the nearest of the other
+    set, averaged over either set and added (Fan et al. 2017; squared in Point-MAE).
+
+    The first ``axes`` numbers of a point are where it is; further ones are compared with those of
+    the nearest point, by their mean squared difference times ``features``.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"sets"})
+
+    norm: Literal["squared", "euclidean"] = "squared"
+    axes: int = Field(default=3, gt=0)
+    features: float = Field(default=1.0, ge=0)
+
+    def per_token(
+        self,
+        prediction: Tensor,
+        target: Tensor,
+        observed: Tensor | None = None,
+        shape: tuple[int, ...] = (),
+    ) -> Tensor:
+        ours, theirs = (x.float().unflatten(1, shape) for x in (prediction, target))
+        there = torch.ones_like(theirs[..., 0], dtype=torch.bool)
+        if observed is not None:
+            there = observed.unflatten(1, shape)[..., 0]
+        apart = (ours[:, :, None, : self.axes] - theirs[:, None, :, : self.axes]).square().sum(-1)
+        apart = apart.masked_fill(~there[:, None], float("inf"))
+        to_theirs, nearest_theirs = apart.min(2)
+        to_ours, nearest_ours = apart.min(1)
+        if self.norm == "euclidean":
+            to_theirs, to_ours = ((x + 1e-12).sqrt() for x in (to_theirs, to_ours))
+        forth = to_theirs + self._between(ours, _rows(theirs, nearest_theirs))
+        back = to_ours + self._between(theirs, _rows(ours, nearest_ours))
+        # A point that is not there has an infinite distance, and no say.
+        return forth.mean(1) + mean_known(back.masked_fill(~there, 0.0), there)
+
+    def _between(self, points: Tensor, nearest: Tensor) -> Tensor | float:
+        """(A, K) how far the features of points are from those of their nearest."""
+        if points.shape[-1] == self.axes:
+            return 0.0
+        error = points[..., self.axes :] - nearest[..., self.axes :]
+        return self.features * error.square().mean(-1)
+
+
+def mean_known(error: Tensor, observed: Tensor | None) -> Tensor:
+    """(A,) the mean of (A, F) errors over what is observed; 0 where nothing is."""
+    if observed is None:
         return error.mean(1)
+    return (error * observed).sum(1) / observed.sum(1).clamp(min=1)
+
+
+def _rows(points: Tensor, index: Tensor) -> Tensor:
+    """(A, K, D) points at (A, L): (A, L, D)."""
+    return points.gather(1, index[..., None].expand(*index.shape, points.shape[-1]))

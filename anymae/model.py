@@ -9,6 +9,7 @@ Shapes: B samples, T tokens, S seen, A asked, D width, F numbers a token, P coor
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -18,7 +19,8 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from anymae.adapter import Adapter
-from anymae.decoders import Question
+from anymae.corruption import Input
+from anymae.decoders import Question, Whole
 from anymae.encoder import Encoder, EncoderConfig, Latents
 from anymae.initialise import initialise, seeded
 from anymae.masks import Roles
@@ -73,10 +75,11 @@ class Model(nn.Module):
         self.recipe = recipe
         with seeded(seed, "weights"):
             self.embedding = adapter.embed(encoder.width)
-            self.position = recipe.position.build(adapter.coord_dim, encoder.width)
+            self.position = adapter.place(recipe.position, encoder.width)
             self.corruption = recipe.corruption.build(encoder.width)
-            self.encoder = Encoder(encoder)
-            self.decoder = recipe.decoder.build(encoder, recipe.position, adapter.coord_dim)
+            self.encoder = Encoder(encoder, adapter.edge_dim)
+            place = partial(adapter.place, recipe.position)
+            self.decoder = recipe.decoder.build(encoder, place, adapter.edge_dim)
             width = recipe.decoder.out_width(encoder)
             self.head = adapter.head(width, recipe.target.width(adapter))
             initialise(self)
@@ -86,30 +89,49 @@ class Model(nn.Module):
     def forward(self, packed: Packed, roles: Roles) -> Output:
         """Predict the asked tokens of a batch and score the predictions."""
         asked = packed.select(roles.ask, roles.of_ask)
-        latents, rows, index = self._encode_masked(packed, roles)
-        question = Question(packed.coords.index_select(0, index), asked.coords, roles.of_ask, rows)
+        latents, entered = self._encode_masked(packed, roles)
+        coords = packed.coords.index_select(0, entered.index)
+        whole = None
+        if packed.edges is not None:
+            whole = Whole(packed.edges, packed.coords, packed.segments, roles, entered.see)
+        question = Question(coords, asked.coords, roles.of_ask, entered.ask, whole)
         prediction = self.head(self.decoder(latents, question), asked.coords)
         with torch.no_grad():
             target = self.recipe.target.of(self.adapter, asked)
-        loss = self.recipe.loss.per_token(prediction, target).sum()
-        return Output(loss, roles.of_ask.total, prediction, target)
+        each = self.score(prediction, target, asked)
+        return Output(each.sum(), roles.of_ask.total, prediction, target)
 
-    def _encode_masked(self, packed: Packed, roles: Roles) -> tuple[Latents, Tensor | None, Tensor]:
-        """Latents, the rows that stand for asked tokens (if any), and the packed tokens that all
-        rows stand for. Hidden tokens enter as coordinates alone."""
+    def score(self, prediction: Tensor, target: Tensor, asked: Packed) -> Tensor:
+        """(A,) how far predictions are from targets, one number an asked token."""
+        recipe = self.recipe
+        return recipe.target.score(self.adapter, recipe.loss, prediction, target, asked)
+
+    def _encode_masked(self, packed: Packed, roles: Roles) -> tuple[Latents, Input]:
+        """Latents, and which rows entered the encoder. Hidden tokens enter as coordinates alone."""
         seen = self._embed(packed.select(roles.see, roles.of_see))
         hidden = None
         if self.recipe.corruption.keeps_hidden:
             hidden = self.position(packed.coords.index_select(0, roles.hide))
         entering = self.corruption(seen, hidden, roles)
         coords = packed.coords.index_select(0, entering.index)
-        latents = self.encoder(entering.x, entering.segments, coords, packed.keys)
-        return latents, entering.ask, entering.index
+        latents = self.encoder(
+            entering.x,
+            entering.segments,
+            coords,
+            packed.keys,
+            edges=packed.edges_among(entering.index),
+        )
+        return latents, entering
 
     def encode(self, packed: Packed, taps: tuple[int, ...] = ()) -> Latents:
         """Encode every token of a batch, none masked."""
         return self.encoder(
-            self._embed(packed), packed.segments, packed.coords, packed.keys, taps=taps
+            self._embed(packed),
+            packed.segments,
+            packed.coords,
+            packed.keys,
+            taps=taps,
+            edges=packed.edges,
         )
 
     def _embed(self, visible: Packed) -> Tensor:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from anymae.errors import BadConfig, BadInput
@@ -51,6 +52,16 @@ class TablePosition(Position, kind="table"):
                 expected=f"{coord_dim}",
             )
         return _Table(self.shape, width)
+
+
+class MlpPosition(Position, kind="mlp"):
+    """A learned function of the coordinates, with one hidden layer (Point-MAE's has 128): for
+    places that are real numbers of order one."""
+
+    hidden: int = Field(default=128, gt=0)
+
+    def build(self, coord_dim: int, width: int) -> nn.Module:
+        return _Mlp(nn.Linear(coord_dim, self.hidden), nn.GELU(), nn.Linear(self.hidden, width))
 
 
 class NoPosition(Position, kind="none"):
@@ -121,6 +132,11 @@ def _refuse_outside(place: Tensor, axis: int, size: int) -> None:
             expected=f"from 0 to {size - 1}",
             hint="Use position=sincos, or samples of the size trained on.",
         )
+
+
+class _Mlp(nn.Sequential):
+    def forward(self, coords: Tensor) -> Tensor:
+        return super().forward(coords.to(self[0].weight.dtype))
 
 
 class _Nowhere(nn.Module):

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from anymae.adapter import Adapter
 from anymae.errors import IncompatibleRecipe
+from anymae.losses import Loss
 from anymae.parts import Part
-from anymae.tokens import Packed
+from anymae.tokens import OBSERVED, Packed
 
 
 class Target(Part, slot="target"):
@@ -25,6 +26,12 @@ class Target(Part, slot="target"):
     def of(self, adapter: Adapter, asked: Packed) -> Tensor:
         """(A, width) targets for the asked tokens, without gradient."""
         raise NotImplementedError
+
+    def score(
+        self, adapter: Adapter, loss: Loss, prediction: Tensor, target: Tensor, asked: Packed
+    ) -> Tensor:
+        """(A,) how far predictions are from these targets by the recipe's loss."""
+        return loss.per_token(prediction, target)
 
 
 class Content(Target, kind="content"):
@@ -48,18 +55,31 @@ class Content(Target, kind="content"):
 
     def of(self, adapter: Adapter, asked: Packed) -> Tensor:
         content = adapter.target(asked).detach().float()
-        if self.normalise == "none":
+        if self.normalise == "none" or not len(content):
             return content
-        return (content - content.mean(1, keepdim=True)) / self._scale(content)
+        mean, scale = self._moments(content, asked.side.get(OBSERVED))
+        return (content - mean) / scale
 
-    def undo(self, prediction: Tensor, content: Tensor) -> Tensor:
+    def score(
+        self, adapter: Adapter, loss: Loss, prediction: Tensor, target: Tensor, asked: Packed
+    ) -> Tensor:
+        return adapter.content_loss(loss, prediction, target, asked)
+
+    def undo(self, prediction: Tensor, content: Tensor, observed: Tensor | None = None) -> Tensor:
         """A prediction (A, F) in the units of the true ``content`` (A, F), whose statistics a
         normalised target needs: for pictures, not for scores."""
-        if self.normalise == "none":
+        if self.normalise == "none" or not len(content):
             return prediction
-        return prediction * self._scale(content) + content.mean(1, keepdim=True)
+        mean, scale = self._moments(content, observed)
+        return prediction * scale + mean
 
-    def _scale(self, content: Tensor) -> Tensor:
-        if not len(content):  # of no token there is none, and torch would warn
-            return content[:, :1]
-        return (content.var(1, keepdim=True) + self.eps).sqrt()
+    def _moments(self, content: Tensor, observed: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(A, 1) mean and standard deviation of what is known of each token."""
+        if observed is None:
+            mean, variance = content.mean(1, keepdim=True), content.var(1, keepdim=True)
+        else:
+            count = observed.sum(1, keepdim=True)
+            mean = (content * observed).sum(1, keepdim=True) / count.clamp(min=1)
+            squares = ((content - mean) * observed).square().sum(1, keepdim=True)
+            variance = squares / (count - 1).clamp(min=1)
+        return mean, (variance + self.eps).sqrt()

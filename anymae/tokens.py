@@ -11,12 +11,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from anymae.errors import BadConfig, BadInput
 from anymae.kernels.segments import Segments
+
+OBSERVED = "observed"
+"""The ``side`` entry (n, F) bool that says which numbers of a token are known; without it, all are.
+What is not known is never shown as a number, never asked for and never scored."""
+
+
+class Edges(NamedTuple):
+    """Directed pairs of token indices, ``pairs`` (2, E) as (from, to), and what they hold,
+    ``values`` (E, Fe), if anything."""
+
+    pairs: Tensor
+    values: Tensor | None = None
+
+    def among(self, index: Tensor, total: int) -> Edges:
+        """Edges with both ends in ``index`` (S,), some of ``total`` tokens, renumbered to it."""
+        new = torch.full((total,), -1, dtype=torch.int64, device=index.device)
+        new[index] = torch.arange(len(index), device=index.device)
+        pairs = new[self.pairs]
+        return Edges(pairs, self.values).at((pairs >= 0).all(0))
+
+    def at(self, kept: Tensor) -> Edges:
+        """The edges where ``kept`` (E,) is true."""
+        return Edges(self.pairs[:, kept], None if self.values is None else self.values[kept])
+
+    def moved(self, by: int | Tensor) -> Edges:
+        """The edges with their indices raised."""
+        return Edges(self.pairs + by, self.values)
 
 
 @dataclass(frozen=True)
@@ -26,14 +54,14 @@ class Tokens:
     ``values`` (n, F) is what a token holds, ``coords`` (n, P) where it is, in the modality's own
     coordinates. ``side`` holds more per token, first axis n (column, time, energy ...);
     ``context`` holds what belongs to the whole sample and is needed to undo tokenization
-    (statistics, sizes). ``edges`` (2, E) are directed pairs of token indices.
+    (statistics, sizes). ``edges`` are directed pairs of token indices, (2, E) or ``Edges``.
     """
 
     values: Tensor
     coords: Tensor
     side: Mapping[str, Tensor] = field(default_factory=dict)
     context: Mapping[str, Tensor] = field(default_factory=dict)
-    edges: Tensor | None = None
+    edges: Edges | Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.coords.ndim != 2:
@@ -48,11 +76,19 @@ class Tokens:
                     f"{name} and values disagree on the number of tokens",
                     found=f"{len(tensor)} and {len(self.values)}",
                 )
+        if isinstance(self.edges, Tensor):
+            object.__setattr__(self, "edges", Edges(self.edges))
         if self.edges is not None:
-            self._refuse_bad_edges(self.edges)
+            self._refuse_bad_edges(*self.edges)
 
-    def _refuse_bad_edges(self, edges: Tensor) -> None:
+    def _refuse_bad_edges(self, edges: Tensor, values: Tensor | None) -> None:
         """An index past the sample's end would silently point into the next sample of a batch."""
+        if values is not None and (values.ndim != 2 or len(values) != edges.shape[-1]):
+            raise BadInput(
+                "edges and their values disagree",
+                found=f"edges {tuple(edges.shape)}, values {tuple(values.shape)}",
+                expected="(2, E) and (E, edge_dim)",
+            )
         fits = edges.ndim == 2 and len(edges) == 2 and not edges.dtype.is_floating_point
         inside = True
         if fits and edges.numel() and edges.device.type == "cpu":  # elsewhere it would wait
@@ -74,8 +110,8 @@ class Packed:
     """A ragged batch: B samples on one axis of T tokens.
 
     ``values`` (T, F), ``coords`` (T, P), ``segments`` cuts T into B; ``side`` per token (T, ...),
-    ``context`` per sample (B, ...), ``edges`` (2, E) into the packed axis, ``keys`` (B,) int64
-    names each sample's random draws (see ``draws``).
+    ``context`` per sample (B, ...), ``edges`` between places of the packed axis, ``keys`` (B,)
+    int64 names each sample's random draws (see ``draws``).
     """
 
     values: Tensor
@@ -83,7 +119,7 @@ class Packed:
     segments: Segments
     side: Mapping[str, Tensor] = field(default_factory=dict)
     context: Mapping[str, Tensor] = field(default_factory=dict)
-    edges: Tensor | None = None
+    edges: Edges | None = None
     keys: Tensor | None = None
 
     @property
@@ -120,12 +156,7 @@ class Packed:
             segments=segments,
             side={k: torch.cat([s.side[k] for s in samples]) for k in first.side},
             context={k: torch.stack([s.context[k] for s in samples]) for k in first.context},
-            edges=None
-            if first.edges is None
-            else torch.cat(
-                [s.edges + start for s, start in zip(samples, segments.offsets, strict=False)],
-                dim=1,
-            ),
+            edges=_joined_edges([s.edges for s in samples], segments.offsets.tolist()),
         )
 
     def _mapped(self, change: Callable[[Tensor], Tensor]) -> Packed:
@@ -136,7 +167,9 @@ class Packed:
             coords=change(self.coords),
             side={k: change(v) for k, v in self.side.items()},
             context={k: change(v) for k, v in self.context.items()},
-            edges=None if self.edges is None else change(self.edges),
+            edges=None
+            if self.edges is None
+            else Edges(*(None if e is None else change(e) for e in self.edges)),
             keys=None if self.keys is None else change(self.keys),
         )
 
@@ -163,23 +196,19 @@ class Packed:
             coords=self.coords.index_select(0, index),
             side={k: v.index_select(0, index) for k, v in self.side.items()},
             segments=segments,
-            edges=self._edges_among(index),
+            edges=self.edges_among(index),
         )
 
-    def _edges_among(self, index: Tensor) -> Tensor | None:
-        if self.edges is None:
-            return None
-        new = torch.full((self.segments.total,), -1, dtype=torch.int64, device=self.device)
-        new[index] = torch.arange(len(index), device=self.device)
-        edges = new[self.edges]
-        return edges[:, (edges >= 0).all(0)]
+    def edges_among(self, index: Tensor) -> Edges | None:
+        """The edges with both ends in ``index`` (S,), renumbered to it."""
+        return None if self.edges is None else self.edges.among(index, self.segments.total)
 
     def slice(self, start: int, stop: int) -> Packed:
         """Samples ``start:stop`` as a batch of their own (a view where possible)."""
         a, b = int(self.offsets[start]), int(self.offsets[stop])
         edges = self.edges
         if edges is not None:
-            edges = edges[:, (edges[0] >= a) & (edges[0] < b)] - a
+            edges = edges.at((edges.pairs[0] >= a) & (edges.pairs[0] < b)).moved(-a)
         return Packed(
             values=self.values[a:b],
             coords=self.coords[a:b],
@@ -212,10 +241,19 @@ def concatenate(batches: Sequence[Packed]) -> Packed:
         segments=segments,
         side={k: torch.cat([b.side[k] for b in batches]) for k in first.side},
         context={k: torch.cat([b.context[k] for b in batches]) for k in first.context},
-        edges=None
-        if first.edges is None
-        else torch.cat([b.edges + start for b, start in zip(batches, starts, strict=False)], 1),
+        edges=_joined_edges([b.edges for b in batches], starts),
         keys=None if first.keys is None else torch.cat([b.drawing_keys for b in batches]),
+    )
+
+
+def _joined_edges(parts: Sequence[Edges | None], starts: Sequence[int]) -> Edges | None:
+    """The edges of packed parts, each moved to where its tokens start."""
+    moved = [part.moved(start) for part, start in zip(parts, starts, strict=False) if part]
+    if not moved:
+        return None
+    values = [part.values for part in moved if part.values is not None]
+    return Edges(
+        torch.cat([part.pairs for part in moved], 1), torch.cat(values) if values else None
     )
 
 
@@ -236,7 +274,11 @@ def _kind(sample: Tokens) -> str:
     """What samples of one batch must share."""
     side = {name: tuple(t.shape[1:]) for name, t in sorted(sample.side.items())}
     context = {name: tuple(t.shape) for name, t in sorted(sample.context.items())}
+    edges = "no edges"
+    if sample.edges is not None:
+        values = sample.edges.values
+        edges = f"edges of {0 if values is None else values.shape[1]} numbers"
     return (
         f"token_dim {sample.values.shape[1]}, coord_dim {sample.coords.shape[1]}, side {side}, "
-        f"context {context}, {'no ' if sample.edges is None else ''}edges"
+        f"context {context}, {edges}"
     )

@@ -1,6 +1,7 @@
 """Decoders: they answer what is asked, and computing less changes nothing."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -33,7 +34,7 @@ def case(pairs: list[tuple[int, int]], seed: int = 0) -> tuple[Latents, Question
 
 
 def built(decoder) -> torch.nn.Module:
-    return shaken(decoder.build(ENCODER, SinCosPosition(), 2))
+    return shaken(decoder.build(ENCODER, partial(SinCosPosition().build, 2)))
 
 
 def close(a: torch.Tensor, b: torch.Tensor) -> None:

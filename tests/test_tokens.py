@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anymae.errors import BadInput
-from anymae.tokens import Packed, Tokens, concatenate
+from anymae.tokens import Edges, Packed, Tokens, concatenate
 
 from .toys import batch, keys, lengths, segments
 
 
-def sample(n: int, seed: int = 0) -> Tokens:
+def sample(n: int, seed: int = 0, with_edge_values: bool = True) -> Tokens:
     """One sample with everything a sample can have."""
     draw = torch.Generator().manual_seed(100 * seed + n)
     return Tokens(
@@ -20,7 +20,10 @@ def sample(n: int, seed: int = 0) -> Tokens:
         coords=torch.randint(0, 9, (n, 2), generator=draw),
         side={"time": torch.arange(n) + 10 * seed, "energy": torch.randn(n, 2, generator=draw)},
         context={"mean": torch.randn(4, generator=draw)},
-        edges=torch.randint(0, n, (2, 2 * n), generator=draw),
+        edges=Edges(
+            torch.randint(0, n, (2, 2 * n), generator=draw),
+            torch.randn(2 * n, 2, generator=draw) if with_edge_values else None,
+        ),
     )
 
 
@@ -30,9 +33,8 @@ def some(lengths: list[int]) -> list[Tokens]:
 
 def same(a: Tokens | Packed, b: Tokens | Packed) -> bool:
     flat = [
-        [x.values, x.coords, x.edges, *x.side.values(), *x.context.values(), x.offsets, x.keys]
-        if isinstance(x, Packed)
-        else [x.values, x.coords, x.edges, *x.side.values(), *x.context.values()]
+        [x.values, x.coords, *(x.edges or ()), *x.side.values(), *x.context.values()]
+        + ([x.offsets, x.keys] if isinstance(x, Packed) else [])
         for x in (a, b)
     ]
     return a.side.keys() == b.side.keys() and all(
@@ -66,8 +68,8 @@ def test_select_takes_tokens_and_keeps_the_edges_among_them(lengths, data):
     assert torch.equal(chosen.context["mean"], packed.context["mean"])
     assert torch.equal(chosen.keys, packed.keys)
     new = {old: i for i, old in enumerate(flat)}
-    kept = [[new[a], new[b]] for a, b in packed.edges.T.tolist() if a in new and b in new]
-    assert chosen.edges.T.tolist() == kept
+    kept = [[new[a], new[b]] for a, b in packed.edges.pairs.T.tolist() if a in new and b in new]
+    assert chosen.edges.pairs.T.tolist() == kept
 
 
 @given(lengths, st.data())
@@ -90,7 +92,7 @@ def test_concatenate_undoes_slicing(lengths, data):
 def test_a_batch_moves_whole():
     packed = Packed.of(some([2, 3])).with_keys(keys(2))
     moved = packed.to("meta")
-    tensors = [moved.values, moved.coords, moved.edges, moved.keys]
+    tensors = [moved.values, moved.coords, *moved.edges, moved.keys]
     tensors += [*moved.side.values(), *moved.context.values()]
     assert {t.device.type for t in tensors} == {"meta"}
     assert moved.device.type == "meta"

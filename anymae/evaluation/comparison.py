@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from anymae.data.sources import Source, Subset, open_source
 from anymae.errors import BadConfig
 from anymae.evaluation.judging import Judge, Judged, Truth
 from anymae.evaluation.labels import (
@@ -21,7 +22,7 @@ from anymae.evaluation.labels import (
 )
 from anymae.evaluation.metrics import metric_of
 from anymae.evaluation.protocols import Protocol
-from anymae.evaluation.protocols.protocol import protocol_of, refuse_task
+from anymae.evaluation.protocols.protocol import OwnProtocol, protocol_of, refuse_task
 from anymae.evaluation.raw import raw_view
 from anymae.evaluation.scores import Scores
 from anymae.evaluation.views import Reading, random_twin
@@ -70,6 +71,9 @@ def evaluate(
     if seeds < 1:
         raise BadConfig("at least one random encoder is needed", where="seeds", found=seeds)
     reading = Reading(pool, layer, batch_size, precision)
+    if isinstance(chosen, OwnProtocol):
+        parts = _parts(model, train, test, seed)
+        return chosen.scores(model, *parts, reading=reading, seeds=seeds, seed=seed)
     first, second = _both(model, train, test, labels, task, seed)
     truth = _truth(first, second, task)
     refuse_task(chosen, truth.task)
@@ -84,6 +88,15 @@ def evaluate(
         judge.judged([reading.view(twin, *sources) for twin in twins]),
         what,
     )
+
+
+def _parts(model: Model, train: Any, test: Any, seed: int) -> tuple[Source, Source]:
+    """Training and test samples; a fifth is held out if only one set is given."""
+    source = open_source(train, model.adapter)
+    if test is not None:
+        return source, open_source(test, model.adapter)
+    held = hold_out(len(source), None, seed)
+    return Subset(source, np.flatnonzero(~held)), Subset(source, np.flatnonzero(held))
 
 
 def _both(

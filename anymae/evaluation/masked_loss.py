@@ -66,7 +66,8 @@ def masked_loss(model: Model, packed: list[Packed], precision: Precision) -> Mas
             continue
         with autocast(batch.device, precision):
             output = model(batch, roles)
-        each = model.recipe.loss.per_token(output.prediction, output.target)
+        asked = batch.select(roles.ask, roles.of_ask)
+        each = model.score(output.prediction, output.target, asked)
         sums.append(_by_sample(each, roles.of_ask))
         counts.append(roles.of_ask.lengths.double())
     model.train(was_training)

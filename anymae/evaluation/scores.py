@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from anymae.evaluation.intervals import Interval
 from anymae.evaluation.record import Record
@@ -26,12 +26,11 @@ class Score(Record):
 
 @dataclass(frozen=True, eq=False)
 class Scores(Record):
-    """An evaluation: ``value`` of the pretrained features in ``metric`` (higher is better) with
-    its 95 % ``interval``, and the same protocol on ``raw`` features and on a ``random_init``
+    """An evaluation: ``value`` of the pretrained features in ``metric`` with its 95 % ``interval``, and the same protocol on ``raw`` features and on a ``random_init``
     encoder.
 
-    ``over_raw`` and ``over_random_init`` are the differences, on the same test samples: an
-    interval above 0 says that pretraining helped. ``how`` says what the interval is over,
+    ``over_raw`` and ``over_random_init`` are the differences, on the same test samples: where
+    higher is ``better``, an interval above 0 says that pretraining helped. ``how`` says what the interval is over,
     ``raw_features`` what the raw features are; ``details`` holds further figures.
     """
 
@@ -49,6 +48,7 @@ class Scores(Record):
     how: str
     raw_features: str
     details: Mapping[str, Any] = field(default_factory=dict)
+    better: Literal["higher", "lower"] = "higher"
 
     def __str__(self) -> str:
         rows = [("features", *self._columns()), *self._rows()]
@@ -72,7 +72,8 @@ class Scores(Record):
 
     def _title(self) -> str:
         sizes = f"{self.train_samples:,} training and {self.test_samples:,} test samples"
-        return f"{self.protocol} {self.task}, {sizes}"
+        hint = "" if self.better == "higher" else ", lower is better"
+        return f"{self.protocol} {self.task}, {sizes}{hint}"
 
     def _columns(self) -> tuple[str, str]:
         return self.metric, "95 % interval"

@@ -56,8 +56,8 @@ def recipe_of(
     if isinstance(recipe, Recipe):
         method = recipe
     else:
-        method = recipe_named(recipe)
-        method = with_overrides(method, adapter.numbers(recipe), f"recipe {recipe}")
+        own = {k: v for k, v in adapter.numbers(recipe).items() if not k.startswith("encoder.")}
+        method = with_overrides(recipe_named(recipe), own, f"recipe {recipe}")
     user = {k: v for k, v in overrides.items() if not k.startswith("encoder.")}
     user |= {f"training.{k}": v for k, v in given.items() if v is not None}
     method = with_overrides(method, user, f"recipe {method.name}")
@@ -66,12 +66,20 @@ def recipe_of(
     return method
 
 
-def encoder_of(size: str | EncoderConfig, overrides: Mapping[str, Any]) -> EncoderConfig:
-    """The encoder of a size's name or a configuration, with the user's ``encoder.`` settings."""
+def encoder_of(
+    size: str | EncoderConfig, adapter: Adapter, recipe: str | Recipe, overrides: Mapping[str, Any]
+) -> EncoderConfig:
+    """The encoder of a size's name, with this modality's settings for a named recipe, or of a
+    configuration; then with the user's ``encoder.`` settings."""
     if isinstance(size, str) and size not in SIZES:
         raise unknown_name("size", size, SIZES)
     config = SIZES[size] if isinstance(size, str) else size
-    own = {k.removeprefix("encoder."): v for k, v in overrides.items() if k.startswith("encoder.")}
+    modality = adapter.numbers(recipe) if isinstance(recipe, str) and isinstance(size, str) else {}
+    own = {
+        k.removeprefix("encoder."): v
+        for k, v in {**modality, **overrides}.items()
+        if k.startswith("encoder.")
+    }
     return with_overrides(config, own, "encoder")
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from anymae.kernels import ragged
 from anymae.masks import Roles
 from anymae.model import Model
+from anymae.targets import Content
 from anymae.tokens import Packed
 
 
@@ -45,15 +46,17 @@ def trivial(model: Model, batches: Sequence[Packed]) -> Trivial:
     very samples scored, which favours them a little."""
     drawn = [(packed, model.recipe.mask.draw(packed)) for packed in batches]
     targets = [model.recipe.target.of(model.adapter, packed) for packed in batches]
+    says_content = isinstance(model.recipe.target, Content)
     means = _PositionMeans([p.coords for p in batches], targets)
     totals, count = [0.0, 0.0], 0
     for (packed, roles), target in zip(drawn, targets, strict=True):
         if not roles.of_ask.total:
             continue
-        asked = target[roles.ask]
+        asked, hidden = target[roles.ask], packed.select(roles.ask, roles.of_ask)
         guesses = means.at(packed.coords[roles.ask]), _context_mean(packed, roles, target)
         for i, guess in enumerate(guesses):
-            totals[i] += float(model.recipe.loss.per_token(guess, asked).double().sum())
+            said = model.adapter.as_prediction(guess, hidden) if says_content else guess
+            totals[i] += float(model.score(said, asked, hidden).double().sum())
         count += roles.of_ask.total
     return Trivial(*(total / max(count, 1) for total in totals))
 

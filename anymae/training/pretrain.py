@@ -85,10 +85,12 @@ def pretrain(
     world = join(device)
     adapter = adapter_of(modality, modality_options or {})
     method = recipe_of(recipe, adapter, mask_ratio, given, overrides)
-    encoder = encoder_of(size, overrides)
+    encoder_of(size, adapter, recipe, overrides)  # what is wrong there is said before reading
     skip_bad = method.training.on_bad_sample == "skip"
     train, held_out = split(open_source(dataset, adapter), validation, adapter, seed)
     adapter = fitted(adapter, train, skip_bad=skip_bad)
+    method = recipe_of(recipe, adapter, mask_ratio, given, overrides)
+    encoder = encoder_of(size, adapter, recipe, overrides)
     look = read_batch(train, adapter, chosen(train, adapter, 64, skip_bad), seed, "look")
     training = resolved(method.training, len(train), look.segments.total / len(look))
     model = Model(adapter, method.model_copy(update={"training": training}), encoder, seed=seed)

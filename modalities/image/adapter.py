@@ -76,6 +76,10 @@ class ImageAdapter(Adapter):
         return p * q * self._fitted("channels")
 
     @property
+    def token_shape(self) -> tuple[int, ...]:
+        return (*self._fitted("patch_size"), self._fitted("channels"))
+
+    @property
     def coord_dim(self) -> int:
         return 2
 
@@ -127,16 +131,16 @@ class ImageAdapter(Adapter):
     def tokenize(self, sample: Any) -> Tokens:
         return self.batch_tokenize([sample]).split()[0]
 
-    def batch_tokenize(self, samples: Sequence[Any]) -> Packed:
+    def batch_tokenize(self, samples: Sequence[Any], device: torch.device | str = "cpu") -> Packed:
         images = [self._whole_patches(self._array(sample)) for sample in samples]
         if len({image.shape for image in images}) == 1:
-            pixels = torch.from_numpy(np.stack(images))
+            pixels = torch.from_numpy(np.stack(images)).to(device)
             values, grids = self._patches(pixels), [self._grid(images[0])] * len(images)
         else:
             pieces = [torch.from_numpy(np.ascontiguousarray(image))[None] for image in images]
-            values = torch.cat([self._patches(piece) for piece in pieces])
+            values = torch.cat([self._patches(piece.to(device)) for piece in pieces])
             grids = [self._grid(image) for image in images]
-        coords = torch.cat([_grid_coords(*grid) for grid in grids])
+        coords = torch.cat([_grid_coords(*grid) for grid in grids]).to(device)
         return Packed(values, coords, Segments.of_lengths(h * w for h, w in grids))
 
     def untokenize(self, tokens: Tokens) -> np.ndarray:
@@ -219,8 +223,8 @@ class ImageAdapter(Adapter):
 
     def _patches(self, pixels: torch.Tensor) -> torch.Tensor:
         """(B, H, W, C) raw to (B tokens, p q C) standardised; channels vary fastest, as in MAE."""
-        mean = torch.tensor(self._fitted("mean"))
-        scale = 1 / torch.tensor(self._fitted("std"))
+        mean = torch.tensor(self._fitted("mean"), device=pixels.device)
+        scale = 1 / torch.tensor(self._fitted("std"), device=pixels.device)
         p, q = self._fitted("patch_size")
         standard = (pixels.float() - mean) * scale
         return rearrange(standard, "b (h p) (w q) c -> (b h w) (p q c)", p=p, q=q)

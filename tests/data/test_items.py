@@ -5,9 +5,9 @@ from PIL import Image
 from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.data import Subset as TorchSubset
 
-from anymae.data.limits import LIMITS
 from anymae.data.sources import open_source
 from anymae.errors import BadInput, MissingExtra
+from anymae.limits import LIMITS
 
 from .tiny import Endless, Numbers, TinyImage, TinyNative, TinyRows, TinySound, png, value
 

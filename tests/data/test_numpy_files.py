@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anymae.data.limits import LIMITS
 from anymae.data.sources import open_source
 from anymae.errors import BadInput
+from anymae.limits import LIMITS
 
 from .tiny import TinyImage, png, refusal, value
 

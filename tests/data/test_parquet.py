@@ -4,9 +4,9 @@ import sys
 import numpy as np
 import pytest
 
-from anymae.data.limits import LIMITS
 from anymae.data.sources import open_source
 from anymae.errors import BadInput, MissingExtra
+from anymae.limits import LIMITS
 
 from .tiny import TinyImage, TinyRows, png, value
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anymae.data.limits import LIMITS
 from anymae.data.sources import open_source
 from anymae.data.sources.patterns import expand
 from anymae.errors import BadInput
+from anymae.limits import LIMITS
 
 from .tiny import TinyImage, refusal, value, write
 

@@ -2,9 +2,9 @@ import tarfile
 
 import pytest
 
-from anymae.data.limits import LIMITS
 from anymae.data.sources import open_source
 from anymae.errors import BadInput
+from anymae.limits import LIMITS
 
 from .tiny import TinyImage, png, shard, tar, value
 

@@ -11,7 +11,6 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from anymae.adapter import Adapter
-from anymae.data.limits import LIMITS, Limits
 from anymae.data.sources.arrays import Arrays, Samples, kind_of
 from anymae.data.sources.huggingface import HuggingFace, hugging_face_kind, refuse_splits
 from anymae.data.sources.items import Items
@@ -20,6 +19,7 @@ from anymae.data.sources.paths import Opener
 from anymae.data.sources.source import Source
 from anymae.data.sources.streams import read_stream
 from anymae.errors import BadInput
+from anymae.limits import LIMITS, Limits
 
 
 def open_source(

@@ -61,7 +61,7 @@ class Items(Source):
         return item, label
 
     def _is_sample(self, pair: tuple[Any, Any]) -> bool:
-        return getattr(self.adapter, "pair_is_sample", False) and not isinstance(pair[0], tuple)
+        return self.adapter.pair_is_sample and not isinstance(pair[0], tuple)
 
     def _label_of(self, index: int) -> Any:
         with placed(lambda: self.where(index)):

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.lib import format as npy
 
 from anymae.adapter import Adapter
-from anymae.data.limits import Limits
 from anymae.data.sources.arrays import Arrays
 from anymae.data.sources.columns import LABEL_KEYS, SAMPLE_KEYS
 from anymae.data.sources.labels import as_labels
@@ -19,6 +18,7 @@ from anymae.data.sources.places import placed
 from anymae.data.sources.ragged import Ragged
 from anymae.data.sources.source import Source
 from anymae.errors import BadInput
+from anymae.limits import Limits
 
 _ARRAY_KEYS: Final = ("samples", "images", *SAMPLE_KEYS)
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from anymae.adapter import Adapter
-from anymae.data.limits import Limits
 from anymae.data.sources.columns import choose, opened
 from anymae.data.sources.labels import Labels, as_labels
 from anymae.data.sources.parquet_file import class_names, is_index, is_plain_type, open_file
 from anymae.data.sources.places import placed
 from anymae.data.sources.source import Source, digest
 from anymae.errors import BadInput
+from anymae.limits import Limits
 
 
 class Parquet(Source):

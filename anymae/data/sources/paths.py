@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from anymae.adapter import Adapter
-from anymae.data.limits import Limits
 from anymae.data.sources.files import Files, no_match, readable
 from anymae.data.sources.folders import endings, scan, sub_folders
 from anymae.data.sources.npy_file import MappedArray
@@ -18,6 +17,7 @@ from anymae.data.sources.patterns import expand, fixed_part, is_pattern, missing
 from anymae.data.sources.source import Source
 from anymae.data.sources.tar_shards import TarShards
 from anymae.errors import BadInput
+from anymae.limits import Limits
 
 _COMPRESSED: Final = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".gz", ".zip")
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from anymae.data.limits import Limits
 from anymae.data.sources.names import printable
 from anymae.errors import BadInput
+from anymae.limits import Limits
 
 _BRACES: Final = re.compile(r"\{(?:(\d{1,18})\.\.(\d{1,18})|([^{}]*,[^{}]*))\}")
 _WILD: Final = re.compile(r"[*?\[]")

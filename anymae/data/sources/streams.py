@@ -9,10 +9,10 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from anymae.data.limits import Limits
 from anymae.data.sources.arrays import kind_of
 from anymae.data.sources.places import placed
 from anymae.errors import BadInput
+from anymae.limits import Limits
 
 
 def read_stream(dataset: Iterable[Any], limits: Limits) -> list[Any]:

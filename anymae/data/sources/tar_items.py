@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from anymae.adapter import Adapter
-from anymae.data.limits import Limits
 from anymae.data.sources.columns import LABEL_KEYS
 from anymae.data.sources.files import readable
 from anymae.data.sources.tar_walk import Member, walk
 from anymae.errors import BadInput
+from anymae.limits import Limits
 
 _LABEL_ENDINGS: Final = (".cls", ".json")
 

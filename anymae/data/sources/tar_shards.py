@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from anymae.adapter import Adapter
-from anymae.data.limits import Limits
 from anymae.data.sources.columns import opened
 from anymae.data.sources.files import no_match
 from anymae.data.sources.folders import endings
@@ -24,6 +23,7 @@ from anymae.data.sources.source import Source, digest
 from anymae.data.sources.tar_items import items_of, parse_label
 from anymae.data.sources.tar_walk import walk
 from anymae.errors import BadInput
+from anymae.limits import Limits
 
 
 class TarShards(Source):

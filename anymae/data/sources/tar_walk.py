@@ -12,8 +12,8 @@ import tarfile
 from collections.abc import Iterator
 from typing import IO, NamedTuple, NoReturn
 
-from anymae.data.limits import Limits
 from anymae.errors import BadInput
+from anymae.limits import Limits
 
 _BLOCK = tarfile.BLOCKSIZE
 _FILES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)

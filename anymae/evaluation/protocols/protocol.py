@@ -12,8 +12,12 @@ from typing import Any, ClassVar
 from pydantic import ValidationError
 from torch import Tensor
 
+from anymae.data.sources import Source
 from anymae.errors import BadConfig, unknown_name
 from anymae.evaluation.metrics import Prediction
+from anymae.evaluation.scores import Scores
+from anymae.evaluation.views import Reading
+from anymae.model import Model
 from anymae.parts import Part, explain_invalid
 
 
@@ -43,6 +47,17 @@ class Protocol(Part, slot="protocol"):
     def run(self, problem: Problem, seed: int) -> Mapping[str, Sequence[Prediction]]:
         """Predictions for the test samples by setting, the decisive setting first. Several
         predictions of a setting are independent repetitions. A function of ``seed``."""
+        raise NotImplementedError
+
+
+class OwnProtocol(Protocol):
+    """A protocol that asks something else than to predict given labels (forecasting, imputation):
+    it reads the samples themselves and finds its own truth in them."""
+
+    def scores(
+        self, model: Model, train: Source, test: Source, *, reading: Reading, seeds: int, seed: int
+    ) -> Scores:
+        """The model beside raw data and ``seeds`` random encoders; a function of ``seed``."""
         raise NotImplementedError
 
 

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from anymae.data.limits import LIMITS, Limits
+from anymae.limits import LIMITS, Limits
 
 
 def test_limits_are_those_promised():
