@@ -61,7 +61,7 @@ class MlpPosition(Position, kind="mlp"):
     hidden: int = Field(default=128, gt=0)
 
     def build(self, coord_dim: int, width: int) -> nn.Module:
-        return _Mlp(nn.Linear(coord_dim, self.hidden), nn.GELU(), nn.Linear(self.hidden, width))
+        return _Mlp(coord_dim, self.hidden, width)
 
 
 class NoPosition(Position, kind="none"):
@@ -134,9 +134,14 @@ def _refuse_outside(place: Tensor, axis: int, size: int) -> None:
         )
 
 
-class _Mlp(nn.Sequential):
+class _Mlp(nn.Module):
+    def __init__(self, coord_dim: int, hidden: int, width: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(coord_dim, hidden)
+        self.second = nn.Linear(hidden, width)
+
     def forward(self, coords: Tensor) -> Tensor:
-        return super().forward(coords.to(self[0].weight.dtype))
+        return self.second(nn.functional.gelu(self.first(coords.float())))
 
 
 class _Nowhere(nn.Module):

@@ -42,9 +42,13 @@ class Edges(NamedTuple):
         """The edges where ``kept`` (E,) is true."""
         return Edges(self.pairs[:, kept], None if self.values is None else self.values[kept])
 
-    def moved(self, by: int | Tensor) -> Edges:
+    def moved(self, by: int) -> Edges:
         """The edges with their indices raised."""
         return Edges(self.pairs + by, self.values)
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Edges:
+        """The edges with every tensor changed."""
+        return Edges(change(self.pairs), None if self.values is None else change(self.values))
 
 
 @dataclass(frozen=True)
@@ -54,14 +58,14 @@ class Tokens:
     ``values`` (n, F) is what a token holds, ``coords`` (n, P) where it is, in the modality's own
     coordinates. ``side`` holds more per token, first axis n (column, time, energy ...);
     ``context`` holds what belongs to the whole sample and is needed to undo tokenization
-    (statistics, sizes). ``edges`` are directed pairs of token indices, (2, E) or ``Edges``.
+    (statistics, sizes). ``edges`` are directed pairs of token indices.
     """
 
     values: Tensor
     coords: Tensor
     side: Mapping[str, Tensor] = field(default_factory=dict)
     context: Mapping[str, Tensor] = field(default_factory=dict)
-    edges: Edges | Tensor | None = None
+    edges: Edges | None = None
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.coords.ndim != 2:
@@ -76,8 +80,6 @@ class Tokens:
                     f"{name} and values disagree on the number of tokens",
                     found=f"{len(tensor)} and {len(self.values)}",
                 )
-        if isinstance(self.edges, Tensor):
-            object.__setattr__(self, "edges", Edges(self.edges))
         if self.edges is not None:
             self._refuse_bad_edges(*self.edges)
 
@@ -167,9 +169,7 @@ class Packed:
             coords=change(self.coords),
             side={k: change(v) for k, v in self.side.items()},
             context={k: change(v) for k, v in self.context.items()},
-            edges=None
-            if self.edges is None
-            else Edges(*(None if e is None else change(e) for e in self.edges)),
+            edges=None if self.edges is None else self.edges.mapped(change),
             keys=None if self.keys is None else change(self.keys),
         )
 

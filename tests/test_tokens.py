@@ -143,7 +143,7 @@ def test_side_information_must_fit_too():
 )
 def test_edges_stay_inside_their_sample(edges, said):
     with pytest.raises(BadInput) as caught:
-        Tokens(torch.zeros(3, 1), torch.zeros(3, 1), edges=edges)
+        Tokens(torch.zeros(3, 1), torch.zeros(3, 1), edges=Edges(edges))
     assert said in str(caught.value)
 
 
@@ -163,7 +163,7 @@ STRANGERS = {
     "coord_dim": {**PLAIN, "coords": torch.zeros(2, 1)},
     "side": {**PLAIN, "side": {"time": torch.zeros(2)}},
     "context": {**PLAIN, "context": {"mean": torch.zeros(1)}},
-    "edges": {**PLAIN, "edges": torch.zeros(2, 0, dtype=torch.int64)},
+    "edges": {**PLAIN, "edges": Edges(torch.zeros(2, 0, dtype=torch.int64))},
 }
 
 

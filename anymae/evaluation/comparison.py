@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from anymae.adapter import Adapter
 from anymae.data.sources import Source, Subset, open_source
 from anymae.errors import BadConfig
 from anymae.evaluation.judging import Judge, Judged, Truth
@@ -25,7 +26,14 @@ from anymae.evaluation.protocols import Protocol
 from anymae.evaluation.protocols.protocol import OwnProtocol, protocol_of, refuse_task
 from anymae.evaluation.raw import raw_view
 from anymae.evaluation.scores import Scores
-from anymae.evaluation.views import Reading, random_twin
+from anymae.evaluation.tokenwise import (
+    is_tokenwise,
+    raw_token_view,
+    token_labelled,
+    token_subset,
+    token_view,
+)
+from anymae.evaluation.views import Reading, View, random_twin
 from anymae.model import Model, Pool
 
 
@@ -54,8 +62,10 @@ def evaluate(
             also a tuple (labels of train, labels of test).
         protocol: ``"linear"``, ``"knn"``, ``"few-shot"``, ``"svm"``; or a mapping with a kind and
             the protocol's own fields, e.g. ``{"kind": "knn", "k": 5}``.
-        task: ``"classification"`` (accuracy) or ``"regression"`` (R2); None: names, integers and
-            whole floats with at most 20 values are classes, other floats are numbers.
+        task: ``"classification"`` (accuracy), ``"regression"`` (R2) or ``"node-classification"``
+            (labels are one array a sample, one class a token, negative for none); None: names,
+            integers and whole floats with at most 20 values are classes, other floats are
+            numbers, and arrays of a graph's labels belong to its nodes.
         pool: ``"mean"``, ``"cls"`` or ``"max"`` of the tokens, see ``Model.embed``.
         layer: The block that features are taken from; -1 is the last, with the final norm.
         batch_size: Samples encoded at once; None: by their tokens.
@@ -77,15 +87,14 @@ def evaluate(
     first, second = _both(model, train, test, labels, task, seed)
     truth = _truth(first, second, task)
     refuse_task(chosen, truth.task)
-    sources = first.source, second.source
-    raw, what = raw_view(model.adapter, *sources)
+    raw, what = _raw(model.adapter, first, second)
     twins = (random_twin(model, seed + 1 + i) for i in range(seeds))
     judge = Judge(chosen, truth, metric_of(truth.task), seed)
     return _scores(
         judge,
-        judge.judged([reading.view(model, *sources)]),
+        judge.judged([_view(reading, model, first, second)]),
         judge.judged([raw]),
-        judge.judged([reading.view(twin, *sources) for twin in twins]),
+        judge.judged([_view(reading, twin, first, second) for twin in twins]),
         what,
     )
 
@@ -105,21 +114,36 @@ def _both(
     """The two labelled sets, split from one if only one is given."""
     pair = test is not None and isinstance(labels, tuple) and len(labels) == 2
     of_train, of_test = labels if pair else (labels, labels if isinstance(labels, str) else None)
-    first = labelled(train, model.adapter, of_train, "train")
+    tokenwise = is_tokenwise(open_source(train, model.adapter, of_train), model.adapter, task)
+    find = token_labelled if tokenwise else labelled
+    first = find(train, model.adapter, of_train, "train")
     if test is not None:
-        second = labelled(test, model.adapter, of_test, "test")
+        second = find(test, model.adapter, of_test, "test")
         return first.named(second.names), second.named(first.names)
-    classes = kind_of(first, task) == "classification"
+    classes = tokenwise or kind_of(first, task) == "classification"
     codes = codes_of(first, classes_of(first)) if classes else None
     held = hold_out(len(first.values), codes, seed)
+    part = token_subset if tokenwise else Labelled.subset
     return (
-        first.subset(np.flatnonzero(~held), "train"),
-        first.subset(np.flatnonzero(held), "test"),
+        part(first, np.flatnonzero(~held), "train"),
+        part(first, np.flatnonzero(held), "test"),
     )
 
 
+def _view(reading: Reading, model: Model, train: Labelled, test: Labelled) -> View:
+    if train.places is not None:
+        return token_view(reading, model, train, test)
+    return reading.view(model, train.source, test.source)
+
+
+def _raw(adapter: Adapter, train: Labelled, test: Labelled) -> tuple[View, str]:
+    if train.places is not None:
+        return raw_token_view(adapter, train, test)
+    return raw_view(adapter, train.source, test.source)
+
+
 def _truth(train: Labelled, test: Labelled, asked: str | None) -> Truth:
-    task = kind_of(train, asked)
+    task = "classification" if train.places is not None else kind_of(train, asked)
     if task == "regression":
         y = torch.from_numpy(numbers_of(train))
         y_test = torch.from_numpy(numbers_of(test, y.shape[1]))

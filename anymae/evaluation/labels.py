@@ -26,12 +26,20 @@ FEW = 20
 @dataclass(frozen=True)
 class Labelled:
     """Samples and their labels: ``values`` (n,) or (n, t); ``names`` of integer classes, if any;
-    ``role`` is what error messages call it."""
+    ``role`` is what error messages call it. Where labels belong to tokens, ``places`` (n,) are the
+    labelled ones among the tokens of all samples (see ``tokenwise``)."""
 
     source: Source
     values: np.ndarray
     names: tuple[str, ...] | None
     role: str
+    places: np.ndarray | None = None
+
+    def where(self, index: int) -> str:
+        """What messages call the owner of label ``index``."""
+        if self.places is None:
+            return f"{self.role}, {self.source.where(index)}"
+        return f"{self.role}, token {self.places[index]}"
 
     @property
     def own(self) -> np.ndarray:
@@ -136,7 +144,7 @@ def codes_of(data: Labelled, classes: np.ndarray) -> np.ndarray:
         first = int(np.flatnonzero(np.isin(own, unseen))[0])
         raise BadInput(
             "labels that the training data does not have",
-            where=f"{data.role}, {data.source.where(first)}",
+            where=data.where(first),
             found=_listed(unseen),
             expected=f"one of {_listed(classes)}",
         )

@@ -26,12 +26,13 @@ class Score(Record):
 
 @dataclass(frozen=True, eq=False)
 class Scores(Record):
-    """An evaluation: ``value`` of the pretrained features in ``metric`` with its 95 % ``interval``, and the same protocol on ``raw`` features and on a ``random_init``
-    encoder.
+    """An evaluation: ``value`` of the pretrained features in ``metric`` with its 95 %
+    ``interval``, and the same protocol on ``raw`` features and on a ``random_init`` encoder.
 
     ``over_raw`` and ``over_random_init`` are the differences, on the same test samples: where
-    higher is ``better``, an interval above 0 says that pretraining helped. ``how`` says what the interval is over,
-    ``raw_features`` what the raw features are; ``details`` holds further figures.
+    higher is ``better``, an interval above 0 says that pretraining helped, else one below 0.
+    ``how`` says what the interval is over, ``raw_features`` what the raw features are;
+    ``details`` holds further figures.
     """
 
     value: float

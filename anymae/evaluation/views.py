@@ -51,6 +51,16 @@ class Reading:
         }
         return torch.from_numpy(embed(model, source, **options))
 
+    def of_tokens(self, model: Model, source: Source) -> Tensor:
+        """(T, d) float32 features of every token of every sample, in order, on the CPU."""
+        device = next(model.parameters()).device
+        precision = formats.resolve(self.precision, device)
+        rows = embed(
+            model, source, pool=None, layer=self.layer, batch_size=self.batch_size,
+            precision=precision,
+        )  # fmt: skip
+        return torch.cat([torch.from_numpy(part) for part in rows])
+
     def view(self, model: Model, train: Source, test: Source) -> View:
         """A model's features, standardised."""
         return standardised(self.of(model, train), self.of(model, test))
