@@ -72,6 +72,8 @@ def modalities() -> Modalities:
 
 def modality(name: str) -> type[Adapter]:
     """The adapter class of a modality. Raises ``BadConfig`` with the nearest known name."""
+    if name == "joint":  # no modality of its own, but what checkpoints of several call themselves
+        return importlib.import_module("anymae.joint").JointAdapter
     try:
         return modalities()[name]
     except KeyError:

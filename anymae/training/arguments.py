@@ -16,6 +16,7 @@ from anymae.config import validated, with_overrides
 from anymae.data.sources import Source, Subset, open_source
 from anymae.encoder import SIZES, EncoderConfig
 from anymae.errors import AnyMAEError, BadConfig, BadInput, unknown_name
+from anymae.joint import JointAdapter
 from anymae.recipe import Recipe
 from anymae.registry import modality as modality_named
 from anymae.registry import recipe as recipe_named
@@ -39,7 +40,7 @@ def adapter_of(modality: Any, options: Mapping[str, Any]) -> Adapter:
             raise BadConfig("modality_options cannot be given with an adapter instance")
         return modality
     if isinstance(modality, tuple | list):
-        raise BadConfig("joint pretraining of several modalities is not available yet")
+        return JointAdapter.of(modality, options)
     kind = modality if isinstance(modality, type) else modality_named(modality)
     return validated(kind, options, "modality_options")
 

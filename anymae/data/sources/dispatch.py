@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from anymae.adapter import Adapter
+from anymae.data.sources.aligned import Aligned, streams_of
 from anymae.data.sources.arrays import Arrays, Samples, kind_of
 from anymae.data.sources.huggingface import HuggingFace, hugging_face_kind, refuse_splits
 from anymae.data.sources.items import Items
@@ -19,6 +20,7 @@ from anymae.data.sources.paths import Opener
 from anymae.data.sources.source import Source
 from anymae.data.sources.streams import read_stream
 from anymae.errors import BadInput
+from anymae.joint import JointAdapter
 from anymae.limits import LIMITS, Limits
 
 
@@ -44,6 +46,10 @@ def open_source(
 def _open(dataset: Any, adapter: Adapter, label_key: str | None, limits: Limits) -> Source:
     if isinstance(dataset, Source):
         return dataset
+    if isinstance(adapter, JointAdapter):
+        joint = _joint(dataset, adapter, label_key, limits)
+        if joint is not None:
+            return joint
     native = adapter.native(dataset)
     if isinstance(native, tuple) and len(native) == 2:
         return Samples(native[0]).with_labels(native[1])
@@ -53,6 +59,21 @@ def _open(dataset: Any, adapter: Adapter, label_key: str | None, limits: Limits)
     if pair is not None:
         return _open(pair[0], adapter, label_key, limits).with_labels(pair[1])
     return _open_general(dataset, adapter, label_key, limits)
+
+
+def _joint(
+    dataset: Any, adapter: JointAdapter, label_key: str | None, limits: Limits
+) -> Source | None:
+    """Data sets of several streams, or (streams, labels); None for anything else."""
+    parts = {stream.name: stream.adapter for stream in adapter.parts}
+    nested = isinstance(dataset, tuple) and len(dataset) == 2
+    inner = streams_of(dataset[0], list(parts)) if nested else None
+    if inner is not None and not isinstance(dataset[0], np.ndarray):
+        return _open(dataset[0], adapter, label_key, limits).with_labels(dataset[1])
+    streams = streams_of(dataset, list(parts))
+    if streams is None:
+        return None
+    return Aligned({n: _open(d, parts[n], label_key, limits) for n, d in streams.items()})
 
 
 def _open_general(dataset: Any, adapter: Adapter, label_key: str | None, limits: Limits) -> Source:
