@@ -137,6 +137,23 @@ def test_self_questions_do_see_one_another():
     assert not torch.allclose(module(latents, few), module(latents, question)[:2], atol=1e-4)
 
 
+def test_who_may_not_meet_in_the_encoder_may_not_meet_in_the_decoder():
+    apart = ENCODER.model_copy(
+        update={"layout": "window", "window": (None, 1.0), "shifted": False, "global_every": 0}
+    )
+    module = shaken(BLOCKS["self"].build(apart, partial(SinCosPosition().build, 2)))
+    latents, question = case([(4, 5), (3, 2)])
+    answer = module(latents, question)
+    for row in (0, 3, 6):
+        x = latents.x.clone()
+        x[row + 1 + int(row >= 4)] += 1.0  # one register before each sample
+        moved = module(replace(latents, x=x), question)
+        changed = (moved - answer).abs().amax(1) > 1e-6
+        sample = torch.tensor([0] * 5 + [1] * 2)
+        same = question.ask_coords[:, 1] == question.coords[row, 1]
+        assert torch.equal(changed, same & (sample == int(row >= 4)))
+
+
 def test_the_linear_decoder_reads_rows_of_the_encoder():
     latents, question = case([(4, 2), (3, 1)])
     answer = built(BLOCKS["linear"])(latents, question)

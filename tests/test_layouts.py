@@ -102,3 +102,21 @@ def test_a_window_has_one_size_or_one_per_coordinate(size):
     with pytest.raises(BadConfig) as caught:
         layouts.windows(packed.coords, packed.segments, size, shifted=False, lead=0)
     assert f"found {len(size)} sizes; expected 1 or 2" in str(caught.value)
+
+
+@given(shapes, st.booleans(), st.integers(0, 1))
+def test_a_box_without_an_extent_splits_by_the_other_axis_only(shapes, shifted, lead):
+    packed = batch(shapes)
+    lengths = [n + lead for n in packed.segments.lengths.tolist()]
+    layout = layouts.windows(
+        packed.coords - 2, segments(lengths), (None, 1.0), shifted=shifted, lead=lead
+    )
+    q, k, v = qkv(sum(lengths))
+    negative = packed.coords[:, 0] - 2 < 0
+    assert bool(negative.any())
+    columns = packed.coords.clone()
+    columns[:, 0] = 0
+    allowed = who_sees_whom(columns, lengths, (1.0, 1.0), False, lead)
+    torch.testing.assert_close(
+        layout.attend(q, k, v), attend_densely(q, k, v, allowed), rtol=1e-5, atol=1e-5
+    )

@@ -28,7 +28,9 @@ def is_tokenwise(source: Source, adapter: Adapter, task: str | None) -> bool:
     """Whether labels belong to tokens: if the task says so, or a graph's labels are arrays."""
     if task is not None:
         return task == TASK
-    return "edges" in adapter.provides and source.labels is not None and source.labels.ndim > 1
+    if "edges" not in adapter.provides or source.labels is None:
+        return False
+    return source.labels.ndim > 1 or source.labels.dtype.kind == "O"
 
 
 def token_labelled(dataset: Any, adapter: Adapter, labels: Any, role: str) -> Labelled:

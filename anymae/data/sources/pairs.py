@@ -19,7 +19,8 @@ def split_pair(dataset: Any) -> tuple[Any, Any] | None:
     It is if it is a tuple of two, the first can hold samples (an array of two or more axes, a
     sequence of other things than numbers, a path, a data set) and the second is
 
-    - a vector or list of single numbers or names, or
+    - a vector or list of single numbers or names,
+    - a list of vectors of integers, one for each sample of a list (labels of their tokens), or
     - a matrix (n, targets) of real numbers in numpy or torch, n as many as there are samples, that
       has not the shape of the first: two arrays of one shape are two samples.
 
@@ -34,7 +35,8 @@ def split_pair(dataset: Any) -> tuple[Any, Any] | None:
     if _is_vector(labels):
         _refuse_lengths(samples, labels)
         return samples, labels
-    return (samples, labels) if _is_matrix_beside(samples, labels) else None
+    beside = _is_matrix_beside(samples, labels) or _are_vectors_beside(samples, labels)
+    return (samples, labels) if beside else None
 
 
 def _may_hold_samples(value: Any) -> bool:
@@ -51,6 +53,14 @@ def _is_vector(value: Any) -> bool:
             return False
         return all(isinstance(scalar(v), (str, numbers.Number, type(None))) for v in value)
     return getattr(value, "ndim", None) == 1 and hasattr(value, "__len__")
+
+
+def _are_vectors_beside(samples: Any, labels: Any) -> bool:
+    if not isinstance(samples, list) or not isinstance(labels, list | tuple):
+        return False
+    return len(samples) == len(labels) and all(
+        isinstance(one, np.ndarray) and one.ndim == 1 and one.dtype.kind in "biu" for one in labels
+    )
 
 
 def _is_matrix_beside(samples: Any, labels: Any) -> bool:
