@@ -26,8 +26,12 @@ class SelfAttention(nn.Module):
         self.project = nn.Linear(width, width)
 
     def forward(self, x: Tensor, layout: Layout, depth: int = 0) -> Tensor:
-        q, k, v = self.qkv(x).unflatten(1, (3, self.heads, -1)).unbind(1)
+        q, k, v = self.heads_of(x)
         return self.project(layout.attend(q, k, v, depth).flatten(1))
+
+    def heads_of(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Queries, keys and values, (T, H, D / H) each."""
+        return self.qkv(x).unflatten(1, (3, self.heads, -1)).unbind(1)
 
     def tail(self, x: Tensor, joined: Segments, asking: Segments) -> Tensor:
         """The output for each sample's last tokens only (see ``ragged.tail``): (Tq, D)."""

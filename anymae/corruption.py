@@ -5,14 +5,17 @@ Shapes: S seen, H hidden, T tokens, D width, P coordinates.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from anymae import draws
 from anymae.kernels.segments import Segments
 from anymae.masks import Roles
 from anymae.parts import Part
+from anymae.tokens import Packed
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,12 @@ class Input:
     ask: Tensor | None = None
     see: Tensor | None = None
 
+    def rows_of(self, places: Tensor) -> Tensor | None:
+        """The rows that stand for these packed tokens; None unless every one has a row."""
+        rows = torch.searchsorted(self.index, places)
+        found = self.index[rows.clamp(max=len(self.index) - 1)] == places
+        return rows if bool(found.all()) else None
+
 
 class Corruption(Part, slot="corruption"):
     """A part that makes a module ``forward(seen, positions, roles, total) -> Input``."""
@@ -35,6 +44,11 @@ class Corruption(Part, slot="corruption"):
     def keeps_hidden(self) -> bool:
         """Whether hidden tokens have a row in the encoder."""
         raise NotImplementedError
+
+    def values(self, packed: Packed, roles: Roles) -> Packed | None:
+        """The batch with other content where it is hidden, all of which the encoder sees; None if
+        hidden tokens have no content."""
+        return None
 
     def build(self, width: int) -> nn.Module:
         raise NotImplementedError
@@ -60,6 +74,73 @@ class MaskToken(Corruption, kind="mask-token"):
 
     def build(self, width: int) -> nn.Module:
         return _MaskToken(width)
+
+
+class Replace(Corruption, kind="replace"):
+    """Hidden tokens enter with content that is not theirs, and nothing says which they are.
+
+    ``by="zeros"`` and ``"noise"`` (of the batch's own mean and deviation, number by number) make
+    it up; ``"other"`` takes it from a random token anywhere in the batch, ``"place"`` from the
+    token at the same place of the next sample, or any if it has none there (VIME's and SCARF's
+    draw from the marginal of a column; GMML's other image). Draws are functions of keys, but
+    content then depends on who else is in the batch.
+    """
+
+    by: Literal["zeros", "noise", "other", "place"] = "noise"
+
+    @property
+    def keeps_hidden(self) -> bool:
+        return True
+
+    def values(self, packed: Packed, roles: Roles) -> Packed:
+        hide = roles.hide
+        side = dict(packed.side)
+        values = packed.values.clone()
+        if self.by in ("other", "place"):
+            source = self._donors(packed, hide)
+            values[hide] = packed.values[source]
+            for name, tensor in packed.side.items():
+                side[name] = tensor.index_copy(0, hide, tensor[source])
+        else:
+            values[hide] = self._made_up(packed, roles)
+        return replace(packed, values=values, side=side)
+
+    def _made_up(self, packed: Packed, roles: Roles) -> Tensor:
+        seen = packed.values[roles.see]
+        like = packed.values[roles.hide]
+        if self.by == "zeros":
+            return torch.zeros_like(like)
+        owner = packed.segments.ids(packed.device)[roles.hide]
+        keys = packed.drawing_keys[owner][:, None]
+        width = torch.arange(like.shape[1], device=like.device)
+        place = packed.segments.within(packed.device)[roles.hide][:, None] * like.shape[1] + width
+        coin = draws.normal(keys, place, "corruption/noise").to(like.dtype)
+        return seen.mean(0) + seen.std(0, correction=0) * coin
+
+    def _donors(self, packed: Packed, hide: Tensor) -> Tensor:
+        """(H,) the packed token whose content each hidden one gets."""
+        owner = packed.segments.ids(packed.device)
+        within = packed.segments.within(packed.device)
+        coin = draws.uniform(packed.drawing_keys[owner[hide]], within[hide], "corruption/donor")
+        anyone = (coin * packed.segments.total).long().clamp(max=packed.segments.total - 1)
+        if self.by == "other":
+            return anyone
+        after = (owner[hide] + 1) % len(packed)
+        lengths = packed.segments.lengths.to(packed.device)
+        starts = packed.offsets[:-1].to(packed.device)
+        there = starts[after] + within[hide].clamp(max=lengths[after] - 1)
+        same = (packed.coords[there] == packed.coords[hide]).all(1)
+        return torch.where(same, there, anyone)
+
+    def build(self, width: int) -> nn.Module:
+        return _Replace()
+
+
+class _Replace(nn.Module):
+    def forward(self, everything: Tensor, hidden_positions: None, roles: Roles) -> Input:
+        segments = Segments(roles.of_see.offsets + roles.of_hide.offsets)
+        index = torch.arange(len(everything), device=everything.device)
+        return Input(everything, segments, index, roles.ask, roles.see)
 
 
 class _Drop(nn.Module):

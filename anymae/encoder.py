@@ -9,8 +9,8 @@ Shapes: B samples, T tokens, R registers a sample (the class token first), D wid
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, cast
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -81,6 +81,10 @@ class Latents:
     of_lead: Segments
     of_tokens: Segments
     taps: tuple[Tensor, ...] = ()
+
+    def at(self, x: Tensor) -> Latents:
+        """The same tokens with other vectors, those of a tap."""
+        return replace(self, x=x)
 
     def tokens(self, x: Tensor | None = None) -> Tensor:
         """(T, D): the rows of ``x`` (default: the output) that belong to tokens."""
@@ -170,17 +174,33 @@ class Encoder(nn.Module):
         """Encode x (T, D), embedded and positioned tokens cut by ``segments``.
 
         ``coords`` (T, P) are needed by windows, ``edges`` between the T tokens by layout edges,
-        ``keys`` (B,) by drop path in training. ``taps`` are block indices whose raw outputs
-        (T + B R, D) are returned too.
+        ``keys`` (B,) by drop path in training. ``taps`` are block indices (from the end, if
+        negative) whose raw outputs (T + B R, D) are returned too, in the blocks' order.
         """
         of_lead = Segments.of_lengths([self.config.lead] * len(segments))
         of_tokens = segments
         lead = self.lead.to(x.dtype).repeat(len(segments), 1)
         x, segments = ragged.join(lead, of_lead, x, of_tokens)
         chosen = self.layouts(of_lead, of_tokens, coords, edges)
+        wanted = {tap % self.config.depth for tap in taps}
         kept = []
         for i, block in enumerate(self.blocks):
             x = block(x, chosen[i], segments, keys, i)
-            if i in taps:
+            if i in wanted:
                 kept.append(x)
         return Latents(self.norm(x), segments, of_lead, of_tokens, tuple(kept))
+
+    def class_attention(self, before: Latents) -> Tensor:
+        """(T,) the class token's attention to each token in the last block, averaged over heads,
+        with sum 1 in each sample. ``before`` holds what enters that block."""
+        if not self.config.cls:
+            raise BadConfig("attention of the class token needs one", hint="Set encoder.cls=true.")
+        block = cast(Block, self.blocks[-1])
+        x = block.norm_1(before.x)
+        q, k, _ = block.attention.heads_of(x)
+        of_first = Segments.of_lengths([1] * len(before.segments))
+        first = ragged.head(q, before.segments, of_first)
+        keys = before.tokens(k)
+        owner = before.of_tokens.ids(x.device)
+        scores = (first[owner] * keys).sum(-1).float() * q.shape[-1] ** -0.5
+        return ragged.softmax(scores, before.of_tokens).mean(1)

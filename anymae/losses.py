@@ -141,6 +141,53 @@ class ChamferLoss(Loss, kind="chamfer"):
         return self.features * error.square().mean(-1)
 
 
+class CrossEntropyLoss(Loss, kind="cross-entropy"):
+    """Cross entropy of logits with target probabilities, e.g. one-hot codes, of which a share
+    ``smoothing`` is spread evenly."""
+
+    smoothing: float = Field(default=0.0, ge=0, lt=1)
+
+    def per_token(
+        self,
+        prediction: Tensor,
+        target: Tensor,
+        observed: Tensor | None = None,
+        shape: tuple[int, ...] = (),
+    ) -> Tensor:
+        logits = prediction.float()
+        if observed is not None:
+            logits = logits.masked_fill(~observed, torch.finfo(logits.dtype).min)
+        return F.cross_entropy(
+            logits, target.float(), reduction="none", label_smoothing=self.smoothing
+        )
+
+
+class ContrastiveLoss(Loss, kind="contrastive"):
+    """InfoNCE among the asked tokens of a batch: a prediction must be nearer to its own target than
+    to those of others, by cosine over ``temperature`` (van den Oord et al. 2018).
+
+    At most ``rivals`` tokens compete with one another, consecutive ones, so that cost stays linear.
+    """
+
+    temperature: float = Field(default=0.2, gt=0)
+    rivals: int = Field(default=256, ge=2)
+
+    def per_token(
+        self,
+        prediction: Tensor,
+        target: Tensor,
+        observed: Tensor | None = None,
+        shape: tuple[int, ...] = (),
+    ) -> Tensor:
+        ours, theirs = (F.normalize(x.float(), dim=1) for x in (prediction, target))
+        parts = []
+        for a, b in zip(ours.split(self.rivals), theirs.split(self.rivals), strict=True):
+            logits = a @ b.T / self.temperature
+            own = torch.arange(len(a), device=a.device)
+            parts.append(F.cross_entropy(logits, own, reduction="none"))
+        return torch.cat(parts) if parts else prediction.sum(1)
+
+
 def mean_known(error: Tensor, observed: Tensor | None) -> Tensor:
     """(A,) the mean of (A, F) errors over what is observed; 0 where nothing is."""
     if observed is None:

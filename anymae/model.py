@@ -8,11 +8,12 @@ Shapes: B samples, T tokens, S seen, A asked, D width, F numbers a token, P coor
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -22,9 +23,12 @@ from anymae.adapter import Adapter
 from anymae.corruption import Input
 from anymae.decoders import Question, Whole
 from anymae.encoder import Encoder, EncoderConfig, Latents
+from anymae.goals import Answer, Goal, Term, in_scope
 from anymae.initialise import initialise, seeded
 from anymae.masks import Roles
 from anymae.recipe import Recipe
+from anymae.targets import Scene
+from anymae.teachers import TeacherNet, encode
 from anymae.tokens import Packed
 
 if TYPE_CHECKING:
@@ -51,12 +55,13 @@ class ModelConfig(BaseModel):
 @dataclass(frozen=True)
 class Output:
     """One forward pass: ``loss`` is the *sum* over the A asked tokens, ``count`` is A;
-    ``prediction`` and ``target`` are (A, F)."""
+    ``prediction`` and ``target`` are (A, F). ``also`` are the terms of further goals."""
 
     loss: Tensor
     count: int
     prediction: Tensor
     target: Tensor
+    also: tuple[Term, ...] = ()
 
 
 class Model(nn.Module):
@@ -81,25 +86,74 @@ class Model(nn.Module):
             place = partial(adapter.place, recipe.position)
             self.decoder = recipe.decoder.build(encoder, place, adapter.edge_dim)
             width = recipe.decoder.out_width(encoder)
-            self.head = adapter.head(width, recipe.target.width(adapter))
+            self.head = recipe.target.head(adapter, width, encoder)
+            self.target_state = recipe.target.state(adapter)
+            self.also = nn.ModuleList(Answer(goal, adapter, encoder, place) for goal in recipe.also)
             initialise(self)
+        self.teacher: TeacherNet | None = None
+        self.done = 0.0
+        """The fraction of a run that is over, for what changes with it; the trainer says it."""
 
     # -- the method ------------------------------------------------------------------------
 
     def forward(self, packed: Packed, roles: Roles) -> Output:
         """Predict the asked tokens of a batch and score the predictions."""
-        asked = packed.select(roles.ask, roles.of_ask)
         latents, entered = self._encode_masked(packed, roles)
+        scene = self.scene(packed, roles)
+        each, prediction, target = self._answer(self, self.recipe, latents, entered, scene)
+        also = []
+        for answer in cast(Iterable[Answer], self.also):
+            goal = answer.goal
+            own = scene.about(*in_scope(goal.scope, packed, roles), answer.target_state)
+            found = self._answer(answer, goal, self._tapped(latents, goal.tap), entered, own)
+            also.append(Term(found[0].sum(), own.of_rows.total, goal.weight))
+        return Output(each.sum(), roles.of_ask.total, prediction, target, tuple(also))
+
+    def scene(self, packed: Packed, roles: Roles) -> Scene:
+        """What targets may look at, for the asked tokens."""
+        look = self.encode if self.teacher is None else self.teacher
+        return Scene(packed, roles, roles.ask, roles.of_ask, look, self.target_state)
+
+    def prepare(self, packed: Packed, seed: int) -> None:
+        """Let targets learn what they need from the tokens that training starts with."""
+        for net, target in [
+            (self, self.recipe.target),
+            *((answer, answer.goal.target) for answer in cast(Iterable[Answer], self.also)),
+        ]:
+            if net.target_state is not None:
+                target.prepare(cast(nn.Module, net.target_state), self.adapter, packed, seed)
+
+    def _answer(
+        self,
+        net: Model | Answer,
+        goal: Recipe | Goal,
+        latents: Latents,
+        entered: Input,
+        scene: Scene,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Losses (A,), predictions and targets (A, F) of one goal's tokens."""
+        packed, roles = scene.packed, scene.roles
+        asked = packed.select(scene.rows, scene.of_rows)
         coords = packed.coords.index_select(0, entered.index)
         whole = None
         if packed.edges is not None:
             whole = Whole(packed.edges, packed.coords, packed.segments, roles, entered.see)
-        question = Question(coords, asked.coords, roles.of_ask, entered.ask, whole)
-        prediction = self.head(self.decoder(latents, question), asked.coords)
+        rows = entered.ask
+        if scene.rows is not roles.ask and goal.decoder.reads_hidden_rows:
+            rows = entered.rows_of(scene.rows)
+        question = Question(coords, asked.coords, scene.of_rows, rows, whole)
+        prediction = net.head(net.decoder(latents, question), asked.coords)
         with torch.no_grad():
-            target = self.recipe.target.of(self.adapter, asked)
-        each = self.score(prediction, target, asked)
-        return Output(each.sum(), roles.of_ask.total, prediction, target)
+            target = goal.target.of(self.adapter, asked, scene)
+        each = goal.target.score(self.adapter, goal.loss, prediction, target, asked)
+        return each, prediction, target
+
+    def _tapped(self, latents: Latents, tap: int) -> Latents:
+        """The latents that a goal reads."""
+        if tap == -1:
+            return latents
+        taps = sorted({goal.tap % self.encoder.config.depth for goal in self.recipe.tapped})
+        return latents.at(latents.taps[taps.index(tap % self.encoder.config.depth)])
 
     def score(self, prediction: Tensor, target: Tensor, asked: Packed) -> Tensor:
         """(A,) how far predictions are from targets, one number an asked token."""
@@ -108,31 +162,40 @@ class Model(nn.Module):
 
     def _encode_masked(self, packed: Packed, roles: Roles) -> tuple[Latents, Input]:
         """Latents, and which rows entered the encoder. Hidden tokens enter as coordinates alone."""
-        seen = self._embed(packed.select(roles.see, roles.of_see))
+        corrupted = self.recipe.corruption.values(packed, roles)
         hidden = None
-        if self.recipe.corruption.keeps_hidden:
-            hidden = self.position(packed.coords.index_select(0, roles.hide))
-        entering = self.corruption(seen, hidden, roles)
+        if corrupted is not None:
+            x = self._embed(corrupted)
+        else:
+            x = self._embed(packed.select(roles.see, roles.of_see))
+            if self.recipe.corruption.keeps_hidden:
+                hidden = self.position(packed.coords.index_select(0, roles.hide))
+        entering = self.corruption(x, hidden, roles)
         coords = packed.coords.index_select(0, entering.index)
         latents = self.encoder(
             entering.x,
             entering.segments,
             coords,
             packed.keys,
+            taps=tuple(goal.tap for goal in self.recipe.tapped),
             edges=packed.edges_among(entering.index),
         )
         return latents, entering
 
     def encode(self, packed: Packed, taps: tuple[int, ...] = ()) -> Latents:
         """Encode every token of a batch, none masked."""
-        return self.encoder(
-            self._embed(packed),
-            packed.segments,
-            packed.coords,
-            packed.keys,
-            taps=taps,
-            edges=packed.edges,
-        )
+        return encode(self, packed, taps)
+
+    @torch.no_grad()
+    def attention(self, packed: Packed) -> Tensor:
+        """(T,) how much the teacher's class token attends to each token in the last block, averaged
+        over heads; sums to 1 in each sample."""
+        net = self if self.teacher is None else self.teacher
+        was_training = net.training
+        net.eval()
+        latents = encode(net, packed, (-2,))
+        net.train(was_training)
+        return net.encoder.class_attention(latents.at(latents.taps[0]))
 
     def _embed(self, visible: Packed) -> Tensor:
         return self.embedding(visible) + self.position(visible.coords)

@@ -11,13 +11,15 @@ from anymae.config import TrainingConfig
 from anymae.corruption import Corruption, Drop
 from anymae.decoders import Decoder, SelfDecoder
 from anymae.errors import IncompatibleRecipe
+from anymae.goals import Goal
 from anymae.losses import Loss, SquaredLoss
 from anymae.masks import Mask
 from anymae.parts import Part
 from anymae.positions import Position, SinCosPosition
 from anymae.targets import Content, Target
+from anymae.teachers import NoTeacher, Teacher
 
-SLOTS = ("position", "mask", "corruption", "decoder", "target", "loss")
+SLOTS = ("position", "mask", "corruption", "decoder", "target", "loss", "teacher", "also")
 
 
 class Recipe(BaseModel):
@@ -42,12 +44,20 @@ class Recipe(BaseModel):
     decoder: Decoder = SelfDecoder()
     target: Target = Content()
     loss: Loss = SquaredLoss()
+    teacher: Teacher = NoTeacher()
+    also: tuple[Goal, ...] = ()
+    """Further goals, beside the one that decoder, target and loss make."""
     training: TrainingConfig = Field(default_factory=TrainingConfig)
 
     @property
     def parts(self) -> dict[str, Any]:
         """The choice in each slot, by slot name."""
         return {slot: getattr(self, slot) for slot in SLOTS}
+
+    @property
+    def tapped(self) -> tuple[Goal, ...]:
+        """The goals that read the encoder before its end."""
+        return tuple(goal for goal in self.also if goal.tap != -1)
 
     @property
     def needs(self) -> frozenset[str]:
@@ -77,11 +87,20 @@ class Recipe(BaseModel):
                 f"encoder, but corruption={self.corruption.kind} leaves them out",
                 hint="Use corruption=mask-token, or decoder=self.",
             )
-        self.target.width(adapter)
+        for goal in self.also:
+            hidden = goal.scope != "seen" and goal.decoder.reads_hidden_rows
+            if hidden and not self.corruption.keeps_hidden:
+                raise IncompatibleRecipe(
+                    f"recipe {self.name!r}: a goal with decoder={goal.decoder.kind} and "
+                    f"scope={goal.scope} reads hidden tokens from the encoder, but "
+                    f"corruption={self.corruption.kind} leaves them out",
+                    hint="Use scope=seen, or corruption=mask-token.",
+                )
 
     def _all_parts(self) -> list[Part]:
         mask = self.mask
         return [
             self.position, mask.priority, mask.groups, mask.budget,
-            self.corruption, self.decoder, self.target, self.loss,
+            self.corruption, self.decoder, self.target, self.loss, self.teacher,
+            *(part for goal in self.also for part in (goal.decoder, goal.target, goal.loss)),
         ]  # fmt: skip

@@ -19,6 +19,7 @@ from anymae.positions import NoPosition, Position, TablePosition
 from anymae.recipe import Recipe
 from anymae.recipes.pixels import MAE, SIMMIM
 from anymae.targets import Content, Target
+from anymae.teachers import Teacher
 
 from .toys import ENCODER
 
@@ -37,14 +38,15 @@ VARIED = MAE.model_copy(
     }
 )
 SLOTS = {
-    Position: {"sincos", "table", "none"},
-    Priority: {"noise", "given", "block"},
-    Groups: {"each", "axis", "block"},
-    Budget: {"ratio", "count"},
-    Corruption: {"drop", "mask-token"},
-    Decoder: {"self", "cross", "linear"},
-    Target: {"content"},
-    Loss: {"squared", "absolute", "smooth"},
+    Position: {"sincos", "table", "mlp", "none"},
+    Priority: {"noise", "given", "block", "nearest", "span", "filtered", "attention"},
+    Groups: {"each", "axis", "block", "tube"},
+    Budget: {"ratio", "count", "range", "ramp"},
+    Corruption: {"drop", "mask-token", "replace"},
+    Decoder: {"self", "cross", "linear", "edges"},
+    Target: {"content", "features", "hog", "codes"},
+    Loss: {"squared", "absolute", "smooth", "cosine", "chamfer", "cross-entropy", "contrastive"},
+    Teacher: {"none", "ema", "still", "staged"},
 }
 
 
@@ -83,7 +85,7 @@ def test_anything_else_is_no_part(value):
         Decoder.resolve(value)
     said = str(caught.value)
     assert "decoder must be a kind or a mapping with a kind" in said
-    assert "expected one of cross, linear, self" in said
+    assert "expected one of cross, edges, linear, self" in said
 
 
 def test_an_unknown_kind_is_answered_with_the_nearest():

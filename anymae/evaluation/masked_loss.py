@@ -61,7 +61,7 @@ def masked_loss(model: Model, packed: list[Packed], precision: Precision) -> Mas
     was_training = model.training
     model.eval()
     for batch in packed:
-        roles = model.recipe.mask.draw(batch)
+        roles = model.recipe.mask.draw(batch, model)
         if not roles.of_ask.total:
             continue
         with autocast(batch.device, precision):

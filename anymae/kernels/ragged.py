@@ -57,6 +57,18 @@ def maximum(x: Tensor, segments: Segments) -> Tensor:
     return start.scatter_reduce(0, ids, x, "amax")
 
 
+def softmax(x: Tensor, segments: Segments) -> Tensor:
+    """Softmax of (T, H) over each sample's rows, column by column."""
+    if segments.equal is not None:
+        return x.view(len(segments), segments.equal, -1).softmax(1).view(x.shape)
+    ids = segments.ids(x.device)
+    place = ids[:, None].expand_as(x)
+    largest = x.new_full((len(segments), x.shape[1]), float("-inf"))
+    largest = largest.scatter_reduce(0, place, x.detach(), "amax")
+    weights = (x - largest[ids]).exp()
+    return weights / weights.new_zeros(largest.shape).index_add(0, ids, weights)[ids]
+
+
 def _rows(of: Segments, before: Tensor, like: Tensor) -> Tensor:
     """Places in a joined axis of a stream's rows, ``before[b]`` rows of others preceding them."""
     moved = before[: len(of)].to(like.device)

@@ -7,7 +7,18 @@ say how many; a ``Mask`` is one choice of each.
 from anymae.masks.budgets import Budget
 from anymae.masks.groups import Groups
 from anymae.masks.mask import Mask, Roles
+from anymae.masks.places import FilteredPriority, NearestPriority, SpanPriority
 from anymae.masks.priorities import Priority
 from anymae.masks.select import select
 
-__all__ = ["Budget", "Groups", "Mask", "Priority", "Roles", "select"]
+__all__ = [
+    "Budget",
+    "FilteredPriority",
+    "Groups",
+    "Mask",
+    "NearestPriority",
+    "Priority",
+    "Roles",
+    "SpanPriority",
+    "select",
+]

@@ -6,6 +6,7 @@ Shapes: B samples, T tokens, P coordinates, G groups.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from pydantic import Field
@@ -63,6 +64,15 @@ class AxisGroups(Groups, kind="axis"):
 
     def of(self, packed: Packed) -> Grouping:
         return _equal_cells(packed, packed.coords[:, _checked(self.axes, packed)])
+
+
+class TubeGroups(Groups, kind="tube"):
+    """Tokens that share all coordinates but the first, which is time: one place at all times."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"time"})
+
+    def of(self, packed: Packed) -> Grouping:
+        return _equal_cells(packed, packed.coords[:, 1:])
 
 
 class BlockGroups(Groups, kind="block"):

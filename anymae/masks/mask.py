@@ -18,6 +18,7 @@ from anymae.masks.budgets import Budget, RatioBudget
 from anymae.masks.groups import EachToken, Groups
 from anymae.masks.priorities import NoisePriority, Priority, noise
 from anymae.masks.select import complement, select
+from anymae.masks.watched import Onlooker, WatchedPriority
 from anymae.tokens import Packed
 
 
@@ -69,9 +70,10 @@ class Mask(BaseModel):
             raise BadConfig("mask ratio must be between 0 and 1", found=ratio)
         return self.model_copy(update={"budget": RatioBudget(ratio=ratio)})
 
-    def draw(self, packed: Packed) -> Roles:
-        """Roles for a batch: a function of each sample's key and coordinates alone."""
-        see, of_see = self._seen(packed)
+    def draw(self, packed: Packed, onlooker: Onlooker | None = None) -> Roles:
+        """Roles for a batch: a function of each sample's key and coordinates, and of what an
+        ``onlooker`` (the model) sees in it, where the priority asks or a budget changes."""
+        see, of_see = self._seen(packed, onlooker)
         hide, of_hide = complement(see, packed.segments, of_see)
         if self.ask == 1:
             return Roles(see, of_see, hide, of_hide, hide, of_hide)
@@ -79,10 +81,15 @@ class Mask(BaseModel):
         chosen = select(noise(packed, of_hide, "ask"), of_hide, budget)
         return Roles(see, of_see, hide, of_hide, hide[chosen], Segments.of_lengths(budget))
 
-    def _seen(self, packed: Packed) -> tuple[Tensor, Segments]:
+    def _seen(self, packed: Packed, onlooker: Onlooker | None) -> tuple[Tensor, Segments]:
         grouping = self.groups.of(packed)
-        budget = self.budget.seen(grouping.segments.lengths)
-        seen = select(self.priority.of(packed, grouping), grouping.segments, budget)
+        done = 1.0 if onlooker is None else onlooker.done
+        budget = self.budget.of(grouping.segments.lengths, packed.keys, done)
+        if isinstance(self.priority, WatchedPriority) and onlooker is not None:
+            priority = self.priority.of_watched(packed, grouping, onlooker)
+        else:
+            priority = self.priority.of(packed, grouping)
+        seen = select(priority, grouping.segments, budget)
         if grouping.of_token is None:
             return seen, Segments.of_lengths(budget)
         return grouping.tokens_of(seen, packed.segments)

@@ -67,7 +67,7 @@ class BlockPriority(Priority, kind="block"):
     boxes: int = Field(default=16, gt=0)
 
     def of(self, packed: Packed, grouping: Grouping) -> Tensor:
-        low, extent = _extents(packed)
+        low, extent = extents(packed)
         centre, half = self._boxes(packed.drawing_keys, low, extent)
         owner = packed.segments.ids(packed.device)
         distance = (packed.coords[:, None].float() + 0.5 - centre[owner]).abs()
@@ -93,7 +93,7 @@ class BlockPriority(Priority, kind="block"):
         return float(torch.tensor(self.aspect).log())
 
 
-def _extents(packed: Packed) -> tuple[Tensor, Tensor]:
+def extents(packed: Packed) -> tuple[Tensor, Tensor]:
     """Lowest coordinates and extents (in tokens) of each sample, (B, P) each."""
     coords = packed.coords.float()
     owner = packed.segments.ids(packed.device)[:, None].expand_as(coords)

@@ -44,8 +44,8 @@ class Trivial:
 def trivial(model: Model, batches: Sequence[Packed]) -> Trivial:
     """Score the trivial predictors on batches (with keys). Position means are learned from the
     very samples scored, which favours them a little."""
-    drawn = [(packed, model.recipe.mask.draw(packed)) for packed in batches]
-    targets = [model.recipe.target.of(model.adapter, packed) for packed in batches]
+    drawn = [(packed, model.recipe.mask.draw(packed, model)) for packed in batches]
+    targets = [_targets(model, packed, roles) for packed, roles in drawn]
     says_content = isinstance(model.recipe.target, Content)
     means = _PositionMeans([p.coords for p in batches], targets)
     totals, count = [0.0, 0.0], 0
@@ -59,6 +59,13 @@ def trivial(model: Model, batches: Sequence[Packed]) -> Trivial:
             totals[i] += float(model.score(said, asked, hidden).double().sum())
         count += roles.of_ask.total
     return Trivial(*(total / max(count, 1) for total in totals))
+
+
+def _targets(model: Model, packed: Packed, roles: Roles) -> Tensor:
+    """(T, F): targets of every token, asked or not."""
+    everything = torch.arange(packed.segments.total, device=packed.device)
+    scene = model.scene(packed, roles).about(everything, packed.segments, model.target_state)
+    return model.recipe.target.of(model.adapter, packed, scene)
 
 
 def _context_mean(packed: Packed, roles: Roles, target: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from anymae.data.batches import Batches, read_batch, readable
 from anymae.data.plan import Plan
 from anymae.data.sources import Source
 from anymae.model import Model
-from anymae.tokens import Packed
+from anymae.tokens import Packed, concatenate
 from anymae.training.arguments import spread
 from anymae.training.baselines import trivial
 from anymae.training.defaults import Resolved
@@ -36,6 +36,7 @@ def set_up(
     batch of the training data."""
     seed, sample_bytes = config.seed, look.values.nbytes / len(look)
     first = _first_batches(train, model.adapter, training, seed, _at_most(512, sample_bytes))
+    model.prepare(concatenate(first), seed)
     checks: list[Packed] = []
     if held_out is not None:
         checks = _held_out(held_out, model.adapter, training, seed, _at_most(2048, sample_bytes))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -68,6 +68,10 @@ class Average:
                 mine.copy_(tensor)
 
 
+def _trained(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    return ((n, p) for n, p in model.named_parameters() if p.requires_grad)
+
+
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
@@ -75,7 +79,7 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer, model: nn.Module) -> dic
     """The optimiser's state as flat named tensors, ``<entry>/<parameter name>``; zeros for what
     has not been updated yet, which is the same thing to AdamW."""
     flat = {}
-    for name, parameter in model.named_parameters():
+    for name, parameter in _trained(model):
         state = optimiser.state.get(parameter) or {}
         for entry in MOMENTS:
             flat[f"{entry}/{name}"] = state.get(entry, torch.zeros_like(parameter))
@@ -87,7 +91,7 @@ def restore_optimiser(
     optimiser: torch.optim.Optimizer, model: nn.Module, flat: Mapping[str, Tensor]
 ) -> None:
     """The inverse of ``optimiser_tensors``."""
-    for name, parameter in model.named_parameters():
+    for name, parameter in _trained(model):
         state = {e: flat[f"{e}/{name}"].to(parameter.device) for e in MOMENTS}
         step = flat[f"step/{name}"].reshape(()).to(parameter.device)
         optimiser.state[parameter] = {**state, "step": step}

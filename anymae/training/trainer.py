@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from anymae.data.batches import Batch, Batches, micro_batches
 from anymae.data.loader import default_workers, load
 from anymae.data.plan import Plan
 from anymae.errors import AnyMAEError, Diverged, Interrupted
+from anymae.goals import in_scope
 from anymae.masks import Roles
 from anymae.model import Model
 from anymae.precision import autocast
@@ -44,6 +45,7 @@ class Trainer:
         self.setup, self.checkpoints = setup, checkpoints
         self.config, self.world = setup.training, setup.world
         self.model = setup.model.to(self.world.device)
+        self.model.teacher = self.model.recipe.teacher.build(self.model)
         self.wrapped = self.world.wrap(self.model)
         self.optimiser = adamw(self.model, self.config)
         self.average = Average(self.model, self.config.ema) if self.config.ema else None
@@ -101,30 +103,52 @@ class Trainer:
         packed = self.setup.spare if batch.packed is None else batch.packed
         weight = 0.0 if batch.packed is None else 1.0
         micro = micro_batches(packed.to(self.world.device), self.config.micro_tokens)
-        parts = [(p, self.model.recipe.mask.draw(p)) for p in micro]
-        asked = weight * sum(roles.of_ask.total for _, roles in parts)
-        count, tokens, samples, stops, bad = self.world.sum(
-            asked, weight * packed.segments.total, weight * len(packed), stop.asked, len(batch.bad)
+        self.model.done = self.progress.updates / self.plan.steps
+        parts = [(p, self.model.recipe.mask.draw(p, self.model)) for p in micro]
+        tokens, samples, stops, bad, count, *also = self.world.sum(
+            weight * packed.segments.total,
+            weight * len(packed),
+            stop.asked,
+            len(batch.bad),
+            *(weight * number for number in self._counts(parts)),
         )
         if bad:
             drawn = self.plan.batch * (self.progress.step + 1)
             note_bad(self.setup, self.progress.bad, batch.bad, drawn, all_bad=not samples)
         if count:
-            loss = self._backward(parts, weight, count)
+            loss = self._backward(parts, weight, count, also)
             self._update(loss, count)
         self._mark = (self._mark[0], self._mark[1] + tokens, self._mark[2] + samples)
         return stops > 0
 
-    def _backward(self, parts: list[tuple[Packed, Roles]], weight: float, count: float) -> float:
-        """Gradients of the step's mean loss over ``count`` asked tokens; returns that loss."""
+    def _counts(self, parts: list[tuple[Packed, Roles]]) -> list[int]:
+        """How many tokens the main goal and each further one ask about."""
+        found = [sum(roles.of_ask.total for _, roles in parts)]
+        for goal in self.model.recipe.also:
+            cut = [in_scope(goal.scope, packed, roles)[1] for packed, roles in parts]
+            found.append(sum(segments.total for segments in cut))
+        return found
+
+    def _backward(
+        self,
+        parts: list[tuple[Packed, Roles]],
+        weight: float,
+        count: float,
+        also: Sequence[float],
+    ) -> float:
+        """Gradients of the step's mean loss over ``count`` asked tokens, and of further goals over
+        theirs (``also``); returns the main goal's loss."""
         total: Tensor | float = 0.0
         for i, (packed, roles) in enumerate(parts):
             with self.world.gathering(self.wrapped, last=i == len(parts) - 1):
                 with autocast(self.world.device, self.setup.precision):
-                    loss = self.wrapped(packed, roles).loss
+                    output = self.wrapped(packed, roles)
+                loss = output.loss / count
+                for term, of in zip(output.also, also, strict=True):
+                    loss = loss + term.sum * (term.weight / max(of, 1))
                 # Processes average gradients, so their number is multiplied back.
-                (loss * (weight * self.world.size / count)).backward()
-            total = total + weight * loss.detach().double()
+                (loss * (weight * self.world.size)).backward()
+            total = total + weight * output.loss.detach().double()
         return self.world.sum(float(total))[0] / count
 
     def _update(self, loss: float, count: float) -> None:
@@ -146,7 +170,11 @@ class Trainer:
             group["lr"] = self._rate
         self.optimiser.step()
         self.optimiser.zero_grad()
+        before = progress.updates / self.plan.steps
         progress.updates += 1
+        if self.model.teacher is not None:
+            done = progress.updates / self.plan.steps
+            self.model.recipe.teacher.follow(self.model.teacher, self.model, done, before)
         if self.average:
             self.average.update(self.model, progress.updates)
         progress.window_loss += loss * count
@@ -210,7 +238,7 @@ class Trainer:
         total = count = 0.0
         mine = self.setup.held_out[self.world.rank :: self.world.size]
         for packed in (p.to(self.world.device) for p in mine):
-            roles = self.model.recipe.mask.draw(packed)
+            roles = self.model.recipe.mask.draw(packed, self.model)
             with autocast(self.world.device, self.setup.precision):
                 output = self.model(packed, roles)
             total += float(output.loss)
@@ -261,4 +289,5 @@ class Trainer:
         """The trained model on the CPU in eval mode: the average's weights, if there is one."""
         if self.average:
             self.model.load_state_dict(self.average.tensors)
+        self.model.teacher = None
         return self.model.cpu().eval()

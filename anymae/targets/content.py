@@ -1,4 +1,4 @@
-"""Targets: what the answer should be.
+"""Content: the hidden token itself.
 
 Shapes: A asked tokens, F numbers a token.
 """
@@ -7,31 +7,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from anymae.adapter import Adapter
+from anymae.encoder import EncoderConfig
 from anymae.errors import IncompatibleRecipe
 from anymae.losses import Loss
-from anymae.parts import Part
+from anymae.targets.target import Scene, Target
 from anymae.tokens import OBSERVED, Packed
-
-
-class Target(Part, slot="target"):
-    """A part that says what is predicted."""
-
-    def width(self, adapter: Adapter) -> int:
-        """Numbers predicted for each token. Raises ``IncompatibleRecipe``."""
-        raise NotImplementedError
-
-    def of(self, adapter: Adapter, asked: Packed) -> Tensor:
-        """(A, width) targets for the asked tokens, without gradient."""
-        raise NotImplementedError
-
-    def score(
-        self, adapter: Adapter, loss: Loss, prediction: Tensor, target: Tensor, asked: Packed
-    ) -> Tensor:
-        """(A,) how far predictions are from these targets by the recipe's loss."""
-        return loss.per_token(prediction, target)
 
 
 class Content(Target, kind="content"):
@@ -44,7 +27,7 @@ class Content(Target, kind="content"):
     normalise: Literal["none", "token"] = "none"
     eps: float = 1e-6
 
-    def width(self, adapter: Adapter) -> int:
+    def width(self, adapter: Adapter, encoder: EncoderConfig | None = None) -> int:
         if self.normalise == "token" and adapter.token_dim < 2:
             raise IncompatibleRecipe(
                 f"target.normalise=token on {adapter.name}: a token of one number is always 0",
@@ -53,7 +36,10 @@ class Content(Target, kind="content"):
             )
         return adapter.token_dim
 
-    def of(self, adapter: Adapter, asked: Packed) -> Tensor:
+    def head(self, adapter: Adapter, width: int, encoder: EncoderConfig) -> nn.Module:
+        return adapter.head(width, self.width(adapter))
+
+    def of(self, adapter: Adapter, asked: Packed, scene: Scene | None = None) -> Tensor:
         content = adapter.target(asked).detach().float()
         if self.normalise == "none" or not len(content):
             return content

@@ -1,0 +1,77 @@
+"""Goals: what a model is asked beside its main question, e.g. a teacher's view of seen tokens.
+
+Shapes: T tokens, A tokens a goal asks about, W width of the answers, F numbers predicted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from anymae.adapter import Adapter
+from anymae.decoders import Decoder, LinearDecoder
+from anymae.encoder import EncoderConfig
+from anymae.kernels.segments import Segments
+from anymae.losses import Loss, SquaredLoss
+from anymae.masks import Roles
+from anymae.targets import Content, Target
+from anymae.tokens import Packed
+
+Scope = Literal["asked", "seen", "all"]
+
+
+class Goal(BaseModel):
+    """A decoder, a target and a loss, for the tokens in ``scope``, with a ``weight``.
+
+    ``tap`` is the encoder block that the decoder reads: -1 is the last with the final norm, others
+    (counted from 0, or from the end) are raw outputs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    decoder: Decoder = LinearDecoder()
+    target: Target = Content()
+    loss: Loss = SquaredLoss()
+    scope: Scope = "asked"
+    weight: float = Field(default=1.0, gt=0)
+    tap: int = -1
+
+
+@dataclass(frozen=True)
+class Term:
+    """One goal's part of a loss: a ``sum`` over ``count`` tokens, times ``weight``."""
+
+    sum: Tensor
+    count: int
+    weight: float
+
+
+class Answer(nn.Module):
+    """A goal's decoder and head."""
+
+    def __init__(
+        self,
+        goal: Goal,
+        adapter: Adapter,
+        encoder: EncoderConfig,
+        place: Callable[[int], nn.Module],
+    ) -> None:
+        super().__init__()
+        self.goal = goal
+        self.decoder = goal.decoder.build(encoder, place, adapter.edge_dim)
+        self.head = goal.target.head(adapter, goal.decoder.out_width(encoder), encoder)
+        self.target_state = goal.target.state(adapter)
+
+
+def in_scope(scope: Scope, packed: Packed, roles: Roles) -> tuple[Tensor, Segments]:
+    """The packed places of the tokens a goal asks about, and how they are cut."""
+    if scope == "asked":
+        return roles.ask, roles.of_ask
+    if scope == "seen":
+        return roles.see, roles.of_see
+    return torch.arange(packed.segments.total, device=packed.device), packed.segments

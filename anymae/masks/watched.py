@@ -1,0 +1,63 @@
+"""Priorities that ask a model what it sees.
+
+Shapes: B samples, T tokens, G groups.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from anymae import draws
+from anymae.masks.groups import Grouping
+from anymae.masks.priorities import Priority, noise
+from anymae.tokens import Packed
+
+
+class Onlooker(Protocol):
+    """What a model tells a mask: the fraction ``done`` of the run, and how much its teacher attends
+    to each token."""
+
+    done: float
+
+    def attention(self, packed: Packed) -> Tensor:
+        """(T,) shares of the class token's attention, of sum 1 in each sample."""
+
+
+class WatchedPriority(Priority):
+    """A priority that an onlooker informs; without one, noise."""
+
+    def of(self, packed: Packed, grouping: Grouping) -> Tensor:
+        return noise(packed, grouping.segments, "mask")
+
+    def of_watched(self, packed: Packed, grouping: Grouping, onlooker: Onlooker) -> Tensor:
+        """(G,) floats, lowest first seen."""
+        raise NotImplementedError
+
+
+class AttentionPriority(WatchedPriority, kind="attention"):
+    """By the teacher's attention from its class token to each token, in its last block.
+
+    ``hide="high"`` hides what is most attended to (AttMask, Kakogeorgiou et al. 2022), ``"low"``
+    what is least; ``"sampled"`` draws what is seen with probability in proportion to attention
+    (MaskAlign, Xue et al. 2023). A share ``random`` of the samples is masked by noise instead.
+    """
+
+    hide: Literal["high", "low", "sampled"] = "high"
+    random: float = Field(default=0.0, ge=0, le=1)
+
+    def of_watched(self, packed: Packed, grouping: Grouping, onlooker: Onlooker) -> Tensor:
+        share = grouping.average(onlooker.attention(packed))
+        coin = noise(packed, grouping.segments, "mask")
+        if self.hide == "sampled":  # an exponential race: smallest time first
+            order = -torch.log(coin.clamp(min=1e-12)) / share.clamp(min=1e-12)
+        else:
+            order = share if self.hide == "high" else -share
+        if not self.random:
+            return order
+        zero = torch.zeros(len(packed), dtype=torch.int64, device=packed.device)
+        plain = draws.uniform(packed.drawing_keys, zero, "mask/plain") < self.random
+        return torch.where(plain[grouping.segments.ids(packed.device)], coin, order)

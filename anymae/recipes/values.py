@@ -1,0 +1,136 @@
+"""Recipes of series, sets, tables and text, by the choices that make them."""
+
+from __future__ import annotations
+
+from anymae.corruption import MaskToken, Replace
+from anymae.decoders import LinearDecoder
+from anymae.losses import AbsoluteLoss, ChamferLoss, CrossEntropyLoss
+from anymae.masks import Mask
+from anymae.masks.budgets import RatioBudget
+from anymae.masks.priorities import BlockPriority
+from anymae.positions import MlpPosition
+from anymae.recipe import Recipe
+from anymae.targets import Codes
+
+PATCHTST = Recipe(
+    name="patchtst",
+    paper="Nie et al., A Time Series is Worth 64 Words, ICLR 2023 (self-supervised)",
+    year=2023,
+    summary="Mask tokens inside the encoder, a linear head, squared error on raw content.",
+    differs="Hidden patches are a learned vector, not zeros; layer norm instead of batch norm; the "
+    "mask is drawn over a sample's channels together.",
+    mask=Mask(budget=RatioBudget(ratio=0.4)),
+    corruption=MaskToken(),
+    decoder=LinearDecoder(),
+)
+
+TI_MAE = Recipe(
+    name="ti-mae",
+    paper="Li et al., Ti-MAE: Self-Supervised Masked Time Series Autoencoders, 2023",
+    year=2023,
+    summary="MAE on raw content: three quarters are hidden.",
+    verified=False,
+)
+
+MOMENT = Recipe(
+    name="moment",
+    paper="Goswami et al., MOMENT: A Family of Open Time-series Foundation Models, ICML 2024",
+    year=2024,
+    summary="Three tenths become mask tokens inside the encoder; a linear head rebuilds them.",
+    differs="Absolute positions instead of T5's relative ones.",
+    mask=Mask(budget=RatioBudget(ratio=0.3)),
+    corruption=MaskToken(),
+    decoder=LinearDecoder(),
+)
+
+REMASKER = Recipe(
+    name="remasker",
+    paper="Du et al., ReMasker: Imputing Tabular Data with Masked Autoencoding, ICLR 2024",
+    year=2024,
+    summary="Half of what is known is hidden and rebuilt; what is missing never enters.",
+    differs="Seen cells are not rebuilt.",
+    mask=Mask(budget=RatioBudget(ratio=0.5)),
+)
+
+MET = Recipe(
+    name="met",
+    paper="Majmundar et al., MET: Masked Encoding for Tabular Data, 2022",
+    year=2022,
+    summary="MAE with seven tenths of the cells hidden.",
+    differs="No adversarial second pass.",
+    mask=Mask(budget=RatioBudget(ratio=0.7)),
+    verified=False,
+)
+
+VIME = Recipe(
+    name="vime",
+    paper="Yoon et al., VIME: Extending the Success of Self- and Semi-supervised Learning to "
+    "Tabular Domain, NeurIPS 2020",
+    year=2020,
+    summary="Three tenths are replaced by the same place of another sample, and to be rebuilt.",
+    differs="Only the content is predicted, not which cells were replaced; a transformer.",
+    mask=Mask(budget=RatioBudget(ratio=0.3)),
+    corruption=Replace(by="place"),
+    decoder=LinearDecoder(),
+)
+
+GMML = Recipe(
+    name="gmml",
+    paper="Atito et al., GMML is All you Need, 2022",
+    year=2022,
+    summary="Blocks are replaced by noise, and to be rebuilt with absolute error.",
+    differs="Blocks of tokens, not of pixels; noise always, never another image; the last block "
+    "alone is read.",
+    mask=Mask(priority=BlockPriority(), budget=RatioBudget(ratio=0.7)),
+    corruption=Replace(by="noise"),
+    decoder=LinearDecoder(),
+    loss=AbsoluteLoss(),
+)
+
+BERT = Recipe(
+    name="bert",
+    paper="Devlin et al., BERT: Pre-training of Deep Bidirectional Transformers, NAACL 2019",
+    year=2019,
+    summary="Fifteen in a hundred become mask tokens inside the encoder; a linear head names them.",
+    differs="Always the mask token: no random and no kept ones among the hidden.",
+    mask=Mask(budget=RatioBudget(ratio=0.15)),
+    corruption=MaskToken(),
+    decoder=LinearDecoder(),
+)
+
+MAE_LM = Recipe(
+    name="mae-lm",
+    paper="Meng et al., Representation Deficiency in Masked Language Modeling, ICLR 2024",
+    year=2024,
+    summary="BERT whose encoder never sees a mask token: a decoder does.",
+    differs="Absolute positions.",
+    mask=Mask(budget=RatioBudget(ratio=0.15)),
+)
+
+POINTMAE = Recipe(
+    name="pointmae",
+    paper="Pang et al., Masked Autoencoders for Point Cloud Self-supervised Learning, ECCV 2022",
+    year=2022,
+    summary="Sets of points: positions by a small network, Chamfer distance on what is hidden.",
+    differs="Positions are added once, not before every block; no batch norm.",
+    position=MlpPosition(),
+    mask=Mask(budget=RatioBudget(ratio=0.6)),
+    loss=ChamferLoss(),
+)
+
+CODES = Recipe(
+    name="ccvit",
+    paper="Yan et al., Centroid-centered Modeling for Efficient Vision Transformer Pre-training, "
+    "2023",
+    year=2023,
+    summary="Which of a few typical contents, found by k-means, a hidden token is.",
+    differs="256 codes of what training starts with, instead of 8,192; MAE's encoder; no pixels "
+    "beside the codes; nothing replaced by centroids.",
+    mask=Mask(priority=BlockPriority(), budget=RatioBudget(ratio=0.4)),
+    target=Codes(),
+    loss=CrossEntropyLoss(),
+)
+
+RECIPES = (
+    PATCHTST, TI_MAE, MOMENT, REMASKER, MET, VIME, GMML, BERT, MAE_LM, POINTMAE, CODES,
+)  # fmt: skip

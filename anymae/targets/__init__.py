@@ -1,0 +1,9 @@
+"""Targets: what the answer should be."""
+
+from anymae.targets.codes import Codes
+from anymae.targets.content import Content
+from anymae.targets.features import Features
+from anymae.targets.hog import Hog
+from anymae.targets.target import Scene, Target
+
+__all__ = ["Codes", "Content", "Features", "Hog", "Scene", "Target"]

@@ -1,0 +1,71 @@
+"""Codes: which of a few typical contents a hidden token is nearest to.
+
+Shapes: A asked tokens, T tokens, F numbers a token, K codes.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from anymae.adapter import Adapter
+from anymae.encoder import EncoderConfig
+from anymae.errors import BadConfig
+from anymae.targets.target import Scene, Target
+from anymae.tokens import Packed
+
+
+class Codes(Target, kind="codes"):
+    """One of ``codes`` k-means centroids of content, learned from the first batches of a run before
+    it starts, as a one-hot vector for ``loss=cross-entropy``. With ``centred`` each token's mean
+    is taken off first, so that codes say shape rather than level (after CCViT, whose tokenizer is
+    k-means on patches)."""
+
+    codes: int = Field(default=256, ge=2)
+    centred: bool = True
+
+    def width(self, adapter: Adapter, encoder: EncoderConfig | None = None) -> int:
+        return self.codes
+
+    def state(self, adapter: Adapter) -> Codebook:
+        return Codebook(self.codes, adapter.token_dim)
+
+    def prepare(self, state: nn.Module, adapter: Adapter, packed: Packed, seed: int) -> None:
+        from sklearn.cluster import MiniBatchKMeans
+
+        content = self._content(adapter, packed).cpu().numpy()
+        if len(content) < self.codes:
+            raise BadConfig(
+                "target=codes: fewer tokens than codes in the first batches",
+                found=f"{len(content)} tokens",
+                expected=f"at least {self.codes}",
+                hint="Lower target.codes.",
+            )
+        found = MiniBatchKMeans(self.codes, random_state=seed, n_init=3, batch_size=4096)
+        centres = found.fit(content).cluster_centers_
+        with torch.no_grad():
+            cast(Codebook, state).centres.copy_(torch.from_numpy(centres))
+
+    def of(self, adapter: Adapter, asked: Packed, scene: Scene | None = None) -> Tensor:
+        if scene is None or scene.state is None:
+            raise BadConfig("target=codes needs a codebook")
+        centres = cast(Codebook, scene.state).centres
+        nearest = torch.cdist(self._content(adapter, asked), centres).argmin(1)
+        return F.one_hot(nearest, self.codes).float()
+
+    def _content(self, adapter: Adapter, packed: Packed) -> Tensor:
+        content = adapter.target(packed).detach().float()
+        return content - content.mean(1, keepdim=True) if self.centred else content
+
+
+class Codebook(nn.Module):
+    """``centres`` (K, F), saved with the model."""
+
+    def __init__(self, codes: int, width: int) -> None:
+        super().__init__()
+        self.centres: Tensor
+        self.register_buffer("centres", torch.zeros(codes, width))

@@ -1,0 +1,92 @@
+"""Target: what the answer should be, and the scene it may look at to know.
+
+Shapes: B samples, T tokens, A asked tokens, F numbers predicted for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from anymae.adapter import Adapter, LinearHead
+from anymae.encoder import EncoderConfig, Latents
+from anymae.kernels.segments import Segments
+from anymae.losses import Loss
+from anymae.masks import Roles
+from anymae.parts import Part
+from anymae.tokens import Packed
+
+Shown = Literal["all", "seen", "asked"]
+"""Which tokens a teacher is shown."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A batch of T tokens, their ``roles``, the ``rows`` (A,) that a target is wanted for, and
+    ``look``, which encodes tokens without gradient as the teacher does."""
+
+    packed: Packed
+    roles: Roles
+    rows: Tensor
+    of_rows: Segments
+    look: Callable[[Packed, tuple[int, ...]], Latents]
+    state: nn.Module | None = None
+    """What the target keeps with the model, e.g. a codebook."""
+    _kept: dict[tuple[Shown, tuple[int, ...]], Latents] = field(default_factory=dict)
+
+    def about(self, rows: Tensor, of_rows: Segments, state: nn.Module | None) -> Scene:
+        """The same scene, for other tokens and a target of its own; what was looked at stays
+        known."""
+        return replace(self, rows=rows, of_rows=of_rows, state=state)
+
+    def latents(self, shown: Shown, taps: tuple[int, ...]) -> Latents:
+        """What the teacher makes of the tokens it is shown; computed once a batch."""
+        if shown == "asked":  # the only tokens that differ between goals
+            return self._looked(shown, taps)
+        if (shown, taps) not in self._kept:
+            self._kept[shown, taps] = self._looked(shown, taps)
+        return self._kept[shown, taps]
+
+    @torch.no_grad()
+    def _looked(self, shown: Shown, taps: tuple[int, ...]) -> Latents:
+        return self.look(self._shown(shown), taps)
+
+    def _shown(self, shown: Shown) -> Packed:
+        if shown == "all":
+            return self.packed
+        if shown == "seen":
+            return self.packed.select(self.roles.see, self.roles.of_see)
+        return self.packed.select(self.rows, self.of_rows)
+
+
+class Target(Part, slot="target"):
+    """A part that says what is predicted."""
+
+    def width(self, adapter: Adapter, encoder: EncoderConfig | None = None) -> int:
+        """Numbers predicted for each token. Raises ``IncompatibleRecipe``."""
+        raise NotImplementedError
+
+    def head(self, adapter: Adapter, width: int, encoder: EncoderConfig) -> nn.Module:
+        """A module ``forward(x (A, width), coords (A, P))`` that makes predictions."""
+        return LinearHead(width, self.width(adapter, encoder))
+
+    def state(self, adapter: Adapter) -> nn.Module | None:
+        """What is kept with the model, and filled by ``prepare`` before training, if anything."""
+        return None
+
+    def prepare(self, state: nn.Module, adapter: Adapter, packed: Packed, seed: int) -> None:
+        """Learn ``state`` from the tokens that training starts with."""
+
+    def of(self, adapter: Adapter, asked: Packed, scene: Scene | None = None) -> Tensor:
+        """(A, width) targets for the asked tokens, without gradient."""
+        raise NotImplementedError
+
+    def score(
+        self, adapter: Adapter, loss: Loss, prediction: Tensor, target: Tensor, asked: Packed
+    ) -> Tensor:
+        """(A,) how far predictions are from these targets by the recipe's loss."""
+        return loss.per_token(prediction, target)
