@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from anymae.errors import IncompatibleRecipe
-from anymae.losses import AbsoluteLoss, SmoothLoss, SquaredLoss
+from anymae.losses import (
+    AbsoluteLoss,
+    ContrastiveLoss,
+    CrossEntropyLoss,
+    SmoothLoss,
+    SquaredLoss,
+)
 from anymae.targets import Content
 
 from .toys import Toy, batch
@@ -105,3 +111,31 @@ def test_a_perfect_prediction_costs_nothing(name):
 def test_a_smooth_loss_has_a_width(beta):
     with pytest.raises(ValidationError):
         SmoothLoss(beta=beta)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_cross_entropy_takes_probabilities(smoothing):
+    logits, classes = torch.randn(5, 7), torch.randint(0, 7, (5,))
+    target = F.one_hot(classes, 7).float()
+    found = CrossEntropyLoss(smoothing=smoothing).per_token(logits, target)
+    wanted = F.cross_entropy(logits, classes, reduction="none", label_smoothing=smoothing)
+    torch.testing.assert_close(found, wanted)
+
+
+def test_cross_entropy_is_over_known_classes_only():
+    logits, known = torch.randn(2, 5), torch.tensor([[1, 1, 1, 0, 0]] * 2).bool()
+    target = F.one_hot(torch.tensor([2, 0]), 5).float()
+    found = CrossEntropyLoss().per_token(logits, target, known)
+    wanted = F.cross_entropy(logits[:, :3], torch.tensor([2, 0]), reduction="none")
+    torch.testing.assert_close(found, wanted)
+
+
+@pytest.mark.parametrize("rivals", [3, 256])
+def test_contrast_is_among_rivals(rivals):
+    prediction, target = torch.randn(7, 4), torch.randn(7, 4)
+    found = ContrastiveLoss(temperature=0.3, rivals=rivals).per_token(prediction, target)
+    for i in range(7):
+        group = [j for j in range(7) if j // rivals == i // rivals]
+        scores = torch.stack([F.cosine_similarity(prediction[i], target[j], 0) for j in group])
+        wanted = -F.log_softmax(scores / 0.3, 0)[group.index(i)]
+        torch.testing.assert_close(found[i], wanted)
