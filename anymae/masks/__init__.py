@@ -6,8 +6,19 @@ say how many; a ``Mask`` is one choice of each.
 
 from anymae.masks.budgets import Budget
 from anymae.masks.groups import Groups
+from anymae.masks.lines import LinePriority
 from anymae.masks.mask import Mask, Roles
+from anymae.masks.order import OrderPriority
 from anymae.masks.priorities import Priority
 from anymae.masks.select import select
 
-__all__ = ["Budget", "Groups", "Mask", "Priority", "Roles", "select"]
+__all__ = [
+    "Budget",
+    "Groups",
+    "LinePriority",
+    "Mask",
+    "OrderPriority",
+    "Priority",
+    "Roles",
+    "select",
+]
