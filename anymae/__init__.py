@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from anymae.adapter import Adapter as Adapter
+    from anymae.checks import check_adapter as check_adapter
     from anymae.encoder import EncoderConfig as EncoderConfig
     from anymae.errors import AnyMAEError as AnyMAEError
     from anymae.errors import BadConfig as BadConfig
@@ -56,6 +57,7 @@ _HOMES = {
     "Run": "training.run",
     "Scores": "evaluation",
     "Tokens": "tokens",
+    "check_adapter": "checks",
     "diagnose": "evaluation",
     "evaluate": "evaluation",
     "finetune": "evaluation",

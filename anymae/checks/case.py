@@ -36,6 +36,13 @@ class BrokenPromise(AnyMAEError, AssertionError):
 
     broken: tuple[str, ...] = ()
 
+    def at(self, where: object) -> BrokenPromise:
+        """The same error with ``where`` put in front, and what caused it."""
+        placed = super().at(where)
+        assert isinstance(placed, BrokenPromise)
+        placed.__cause__ = self.__cause__
+        return placed
+
 
 class NotAsked(Exception):
     """A check has nothing to check on this adapter; its text says why."""
@@ -55,7 +62,7 @@ class Case:
     @cached_property
     def fitted(self) -> Adapter:
         """The adapter after a look at the examples; every later check uses it."""
-        return self.adapter.fit(iter(self.examples))
+        return self.adapter.model_copy().fit(iter(self.examples))
 
     @cached_property
     def tokens(self) -> list[Tokens]:
@@ -100,7 +107,7 @@ class Case:
         draw = draws.generator("checks", "weights")
         with torch.no_grad():
             for parameter in model.parameters():
-                parameter += 0.05 * torch.randn(parameter.shape, generator=draw)
+                parameter.add_(torch.randn(parameter.shape, generator=draw), alpha=0.05)
         return model.eval()
 
     def roles(self, packed: Packed) -> Roles:

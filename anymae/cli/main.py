@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from anymae import __version__
-from anymae.cli import after, catalogue, train
+from anymae.cli import after, catalogue, new_modality, train
 from anymae.errors import AnyMAEError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ for command in (train.demo, train.pretrain, train.resume, after.evaluate, after.
                 catalogue.doctor):  # fmt: skip
     app.command()(command)
 app.command("import")(after.import_weights)
+app.command("new-modality")(new_modality.new_modality)
 
 
 def _print_version(asked: bool) -> None:

@@ -6,7 +6,9 @@ say how many; a ``Mask`` is one choice of each.
 
 from anymae.masks.budgets import Budget
 from anymae.masks.groups import Groups
+from anymae.masks.lines import LinePriority
 from anymae.masks.mask import Mask, Roles
+from anymae.masks.order import OrderPriority
 from anymae.masks.places import FilteredPriority, NearestPriority, SpanPriority
 from anymae.masks.priorities import Priority
 from anymae.masks.select import select
@@ -15,8 +17,10 @@ __all__ = [
     "Budget",
     "FilteredPriority",
     "Groups",
+    "LinePriority",
     "Mask",
     "NearestPriority",
+    "OrderPriority",
     "Priority",
     "Roles",
     "SpanPriority",

@@ -38,16 +38,21 @@ def finetune(
 
     Args:
         model: A pretrained model.
-        train: A data set with labels, e.g. (samples, labels).
+        train: A data set with labels, e.g. (samples, labels); for forecasting long series.
         validation: Another, or a fraction of ``train`` to hold out; scored after every epoch.
-        task: ``"classification"`` or ``"regression"`` (one number a sample, or a vector).
+        task: ``"classification"``, ``"regression"`` (one number a sample, or a vector) or
+            ``"forecasting"`` (the next ``horizon`` steps; see ``ForecastConfig``, ``Forecaster``).
         options: Fields of ``FinetuneConfig``: epochs, batch_size, lr, layer_decay, mixup ...
 
     The recipe is MAE's (He et al. 2022). The last weights are kept, whatever the validation says.
     Raises ``BadInput`` for data and labels, ``BadConfig`` for options, ``Diverged``.
     """
+    if task == "forecasting":
+        from anymae.evaluation.forecasting.tuning import tune
+
+        return tune(model, train, validation, options)
     if task not in TASKS:
-        raise unknown_name("task", task, TASKS)
+        raise unknown_name("task", task, [*TASKS, "forecasting"])
     config = validated(FinetuneConfig, options, "finetune")
     known, held = _sets(model, train, validation, task, config.seed)
     goal = TASKS[task].of(known)

@@ -6,7 +6,7 @@ Shapes: B samples, T tokens, D width.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -69,8 +69,17 @@ class Network(nn.Module):
             self.head.bias.zero_()
 
 
+class Tunable(Protocol):
+    """A network with a pretrained ``backbone`` and layers of its own."""
+
+    @property
+    def config(self) -> ModelConfig: ...
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]: ...
+
+
 def parameter_groups(
-    network: Network, decay: float, weight_decay: float
+    network: Tunable, decay: float, weight_decay: float
 ) -> Iterator[dict[str, Any]]:
     """Groups for AdamW with layer-wise decay of the learning rate (Clark et al. 2020, as in MAE).
 

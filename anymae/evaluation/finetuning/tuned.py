@@ -92,6 +92,10 @@ class FineTuned:
         damaged or does not fit."""
         folder = Path(folder)
         path = folder / "config.json"
+        if storage.read_json(path).get("kind") == "forecaster":
+            from anymae.evaluation.forecasting.forecaster import Forecaster
+
+            return Forecaster.load(folder)
         saved = _read(path)
         try:
             with torch.device("meta"):  # so that a configuration of absurd size costs nothing

@@ -1,0 +1,322 @@
+"""The point cloud adapter: neighbourhoods around far points, or voxels, of any number of points.
+
+A cloud is a set: neither tokens nor features depend on the order of its points.
+
+Shapes: n points of C numbers: A axes (x, y, z, perhaps time), then features. K points a token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, BinaryIO, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from torch import Tensor, nn
+
+from anymae.adapter import Adapter
+from anymae.errors import BadConfig
+from anymae.limits import LIMITS
+from anymae.modalities.pointcloud import geometry
+from anymae.modalities.pointcloud.augment import Rotate, Up, moved, stretched, thinned, turned
+from anymae.modalities.pointcloud.drawing import draw_cloud
+from anymae.modalities.pointcloud.embedding import MiniPointNet, spread_out
+from anymae.modalities.pointcloud.files import EXTENSIONS, read_cloud
+from anymae.modalities.pointcloud.groups import group_counts, groups
+from anymae.modalities.pointcloud.placing import Normalise, centre_of, placed, radius_of
+from anymae.modalities.pointcloud.points import Extent, points_of
+from anymae.modalities.pointcloud.summary import summary
+from anymae.modalities.pointcloud.survey import survey
+from anymae.modalities.pointcloud.voxels import fitting_size, voxels
+from anymae.registry import register
+from anymae.tokens import OBSERVED, Packed, Tokens
+
+LOOK = 1 << 20
+"""Numbers of tokens from which their spread is learned."""
+
+
+@register
+class PointCloudAdapter(Adapter):
+    """Point clouds, meshes and sweeps of any size.
+
+    ``tokens="groups"`` (Point-MAE): ``group_size`` nearest points around far centres, as many
+    groups as hold the cloud ``overlap`` times, at most ``max_groups``. ``tokens="voxels"``
+    (Voxel-MAE): occupied cells of ``voxel_size`` in the data's units, at most ``max_voxels``, with
+    at most ``points_per_voxel`` points each.
+
+    ``normalise="sphere"`` moves each cloud to its mean and into the unit sphere; ``"centre"`` moves
+    it but divides by one scale learned from the data, so that sizes stay comparable; ``"none"``
+    also keeps places. ``axes=4``: the fourth number is time, which counts for nearness
+    ``time_weight`` times. ``extent`` (three lowest, three highest) crops. ``normals`` and
+    ``attributes`` say what files and Open3D clouds give beside places.
+
+    Pretraining turns clouds (``rotate`` about ``up``, or any axis), stretches each axis by
+    U(``stretch``), moves them by up to ``shift`` and draws ``sample_points`` of them. Fields that
+    are None are chosen or learned from the data by ``fit``.
+    """
+
+    name: ClassVar[str] = "pointcloud"
+    extensions: ClassVar[tuple[str, ...]] = EXTENSIONS
+    provides: ClassVar[frozenset[str]] = frozenset({"sets"})
+    fit_samples: ClassVar[int] = 256
+
+    tokens: Literal["groups", "voxels"] = "groups"
+    group_size: PositiveInt | None = None
+    overlap: PositiveFloat = 2.0
+    max_groups: PositiveInt = 512
+    voxel_size: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
+    points_per_voxel: PositiveInt = 16
+    max_voxels: PositiveInt = 4096
+
+    normalise: Normalise | None = None
+    axes: Literal[3, 4] = 3
+    time_weight: PositiveFloat = 1.0
+    extent: Extent | None = None
+    normals: bool = False
+    attributes: tuple[str, ...] = ()
+    drop_invalid: bool = False
+    mesh_points: PositiveInt = 2048
+    bin_columns: int = Field(default=4, ge=3)
+    point_limit: PositiveInt = LIMITS.points
+
+    rotate: Rotate = "up"
+    up: Up = "z"
+    stretch: tuple[PositiveFloat, PositiveFloat] | None = None
+    shift: float = Field(default=0.0, ge=0)
+    sample_points: PositiveInt | None = None
+
+    features: int | None = Field(default=None, ge=0)
+    feature_mean: tuple[float, ...] | None = None
+    feature_std: tuple[PositiveFloat, ...] | None = None
+    origin: tuple[float, float, float] | None = None
+    scale: PositiveFloat | None = None
+    time_scale: PositiveFloat | None = None
+    spread: PositiveFloat | None = None
+    dtype: Literal["float32", "float64"] | None = None
+
+    @field_validator("voxel_size", mode="before")
+    @classmethod
+    def _cube(cls, value: Any) -> Any:
+        return (value,) * 3 if isinstance(value, int | float) else value
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if self.tokens == "voxels" and self.normalise == "sphere":
+            raise ValueError("voxels have a size: normalise=sphere, which takes sizes away, has no "
+                             "place with tokens=voxels")  # fmt: skip
+        if self.tokens == "voxels" and self.axes == 4:
+            raise ValueError("axes=4 needs tokens=groups: voxels are cells of space")
+        if self.extent and any(
+            a >= b for a, b in zip(self.extent[:3], self.extent[3:], strict=True)
+        ):
+            raise ValueError(f"extent is (lowest x, y, z, highest x, y, z), found {self.extent}")
+        return self
+
+    @property
+    def token_shape(self) -> tuple[int, int]:
+        """(points, numbers a point)."""
+        per_token = self.points_per_voxel
+        if self.tokens == "groups":
+            per_token = self._fitted("group_size")
+        return per_token, self.axes + self._fitted("features")
+
+    @property
+    def token_dim(self) -> int:
+        points, numbers = self.token_shape
+        return points * numbers
+
+    @property
+    def coord_dim(self) -> int:
+        return self.axes
+
+    def example(self, seed: int) -> np.ndarray:
+        """A (256, C) cloud: the surface of an ellipsoid, C what the adapter was fitted to."""
+        draw = np.random.default_rng(seed)
+        ball = draw.normal(size=(256, 3))
+        ball /= np.linalg.norm(ball, axis=1, keepdims=True)
+        rest = draw.normal(size=(256, self.axes - 3 + (self.features or 0)))
+        if self.normals and rest.shape[1] >= 3:
+            rest[:, :3] = ball
+        cloud = np.concatenate([ball * draw.uniform(0.5, 2, size=3), rest], 1)
+        return cloud.astype(np.float32)
+
+    # -- data -------------------------------------------------------------------------------
+
+    def native(self, dataset: Any) -> Sequence[Any] | None:
+        return [dataset] if geometry.is_geometry(dataset) else None
+
+    def read(self, file: BinaryIO, name: str) -> Any:
+        return read_cloud(file, name, self.point_limit, self.bin_columns)
+
+    def fit(self, samples: Iterable[Any]) -> Self:
+        dtypes: set[str] = set()
+
+        def clouds() -> Iterable[np.ndarray]:
+            for sample in samples:
+                dtypes.add(str(getattr(sample, "dtype", "float32")).removeprefix("torch."))
+                yield self._points(sample)
+
+        found = survey(clouds(), self.axes)
+        normalise = self.normalise or ("sphere" if self.tokens == "groups" else "none")
+        learned = {
+            "normalise": normalise,
+            "stretch": self.stretch or ((2 / 3, 1.5) if self.tokens == "groups" else (0.95, 1.05)),
+            "features": found.features,
+            "feature_mean": self.feature_mean or found.feature_mean,
+            "feature_std": self.feature_std or found.feature_std,
+            "origin": self.origin or found.origin,
+            "scale": self.scale or (found.scale if normalise == "none" else found.own_scale),
+            "time_scale": self.time_scale or found.time_scale,
+            "dtype": self.dtype or ("float64" if "float64" in dtypes else "float32"),
+        }
+        adapter = self.model_copy(update=learned)
+        return adapter.model_copy(update=adapter._token_sizes(found.kept))
+
+    def augment(self, sample: Any, generator: torch.Generator) -> np.ndarray:
+        points = self._points(sample)
+        normals = slice(self.axes, self.axes + 3) if self.normals else None
+        points = thinned(points, self.sample_points, generator)
+        points = turned(points, self.rotate, self.up, normals, generator)
+        points = stretched(points, self._fitted("stretch"), normals, generator)
+        return moved(points, self.shift, generator)
+
+    def tokenize(self, sample: Any) -> Tokens:
+        return self.batch_tokenize([sample]).split()[0]
+
+    def batch_tokenize(self, samples: Sequence[Any], device: torch.device | str = "cpu") -> Packed:
+        clouds, centres, scales = zip(*map(self._placed, samples), strict=True)
+        on_device = [torch.from_numpy(cloud).to(device) for cloud in clouds]
+        if self.tokens == "voxels":
+            sizes = torch.tensor(self._fitted("voxel_size"), device=device)
+            packed = Packed.of(
+                [voxels(c, sizes, self.points_per_voxel, self.max_voxels) for c in on_device]
+            )
+        else:
+            size = self._fitted("group_size")
+            counts = group_counts([len(c) for c in clouds], size, self.overlap, self.max_groups)
+            packed = groups(on_device, self.axes, size, self._fitted("spread"), counts)
+        context = {
+            "centre": torch.from_numpy(np.stack(centres)).to(device),
+            "scale": torch.tensor(scales, dtype=torch.float32, device=device),
+        }
+        return Packed(packed.values, packed.coords, packed.segments, packed.side, context)
+
+    def untokenize(self, tokens: Tokens) -> np.ndarray:
+        """(n, C) points of all tokens, in the data's own units. A point of several groups comes
+        back as often; points of hidden tokens (NaN) are left out."""
+        points = self._members(tokens)
+        there = tokens.side[OBSERVED].unflatten(1, self.token_shape)[..., 0]
+        cloud = points[there & points.isfinite().all(-1)].cpu().double().numpy()
+        unit = self._units(float(tokens.context["scale"]))
+        where = cloud[:, : self.axes] * unit + tokens.context["centre"].cpu().double().numpy()
+        features = cloud[:, self.axes :] * np.asarray(self._fitted("feature_std"))
+        features = features + np.asarray(self._fitted("feature_mean"))
+        return np.concatenate([where, features], 1).astype(self._fitted("dtype"))
+
+    def raw_features(self, tokens: Tokens) -> Tensor:
+        return summary(torch.from_numpy(self.untokenize(tokens)).double(), self.axes)
+
+    # -- model ------------------------------------------------------------------------------
+
+    def numbers(self, recipe: str) -> Mapping[str, Any]:
+        if recipe not in ("mae", "simmim"):
+            return {}
+        ours: dict[str, Any] = {"loss": "chamfer", "loss.axes": self.axes,
+                                "target.normalise": "none"}  # fmt: skip
+        if self.tokens == "voxels":
+            return ours | {"mask.ratio": 0.7, "encoder.layout": "window",
+                           "encoder.window": (16.0, 16.0, 16.0)}  # fmt: skip
+        if recipe == "simmim":  # coordinates of groups are of order one
+            ours["mask.groups.size"] = 0.5
+        return ours | {"position": "mlp", "mask.ratio": 0.6}
+
+    def embed(self, width: int) -> nn.Module:
+        return MiniPointNet(*self.token_shape, width)
+
+    def as_content(self, prediction: Tensor, asked: Packed) -> Tensor:
+        points = prediction.float().unflatten(1, self.token_shape)
+        return spread_out(points, self.axes).flatten(1)
+
+    def draw(self, axes: Any, sample: Any) -> None:
+        """Groups are seen from a little above, voxels from the top; near points are light."""
+        elevation = 25.0 if self.tokens == "groups" else 89.0
+        draw_cloud(axes, np.asarray(sample), self.up, elevation, -60.0)
+
+    # -- details ----------------------------------------------------------------------------
+
+    def _fitted(self, field: str) -> Any:
+        value = getattr(self, field)
+        if value is None:
+            raise BadConfig(
+                f"the pointcloud adapter does not know its {field} yet",
+                hint=f"Call adapter.fit(samples), or give {field}.",
+            )
+        return value
+
+    def _points(self, sample: Any) -> np.ndarray:
+        """A sample as its points (n, C) float64, in the order of their numbers."""
+        return points_of(
+            sample,
+            axes=self.axes,
+            features=self.features,
+            mesh_points=self.mesh_points,
+            normals=self.normals,
+            attributes=self.attributes,
+            drop_invalid=self.drop_invalid,
+            extent=self.extent,
+        )
+
+    def _placed(self, sample: Any) -> tuple[np.ndarray, np.ndarray, float]:
+        """A cloud (n, C) float32 around 0 with standardised features; its centre (A,) and scale."""
+        points = self._points(sample)
+        normalise = self._fitted("normalise")
+        centre = centre_of(points, self.axes, normalise, self._fitted("origin"))
+        scale = self._fitted("scale")
+        if normalise == "sphere":
+            scale = radius_of(points, centre)
+        if self.tokens == "voxels":
+            scale = 1.0
+        where = placed(points, centre, self._units(scale))
+        features = points[:, self.axes :] - np.asarray(self._fitted("feature_mean"))
+        features = (features / np.asarray(self._fitted("feature_std"))).astype(np.float32)
+        return np.concatenate([where, features], 1), centre, scale
+
+    def _units(self, scale: float) -> np.ndarray:
+        """(A,) the data's units in one of ours."""
+        return np.array([scale] * 3 + [self._fitted("time_scale") / self.time_weight])[: self.axes]
+
+    def _members(self, tokens: Tokens) -> Tensor:
+        """(n, K, C): the tokens' points as ``_placed`` had them."""
+        points = tokens.values.float().unflatten(1, self.token_shape).clone()
+        if self.tokens == "voxels":
+            sizes = torch.tensor(self._fitted("voxel_size"), device=points.device)
+            reach, centres = sizes / 2, (tokens.coords + 0.5) * sizes
+        else:
+            reach, centres = self._fitted("spread"), tokens.coords
+        points[..., : self.axes] = points[..., : self.axes] * reach + centres[:, None]
+        return points
+
+    def _token_sizes(self, clouds: Sequence[np.ndarray]) -> dict[str, Any]:
+        """Sizes that were not given, from what tokens of some clouds are like."""
+        if self.tokens == "voxels":
+            places = [self._placed(cloud)[0][:, :3] for cloud in clouds]
+            return {"voxel_size": self.voxel_size or (fitting_size(places, self.max_voxels),) * 3}
+        median = int(np.median([len(cloud) for cloud in clouds]))
+        size = self.group_size or min(32, max(4, median // 16))
+        trial = self.model_copy(update={"group_size": size, "spread": 1.0})
+        return {"group_size": size, "spread": self.spread or trial._own_spread(clouds)}
+
+    def _own_spread(self, clouds: Sequence[np.ndarray]) -> float:
+        """The root mean square offset of points from their group's centre, along an axis."""
+        total, count = 0.0, 0
+        for cloud in clouds:
+            tokens = self.tokenize(cloud)
+            points, there = (
+                x.unflatten(1, self.token_shape)[..., : self.axes]
+                for x in (tokens.values, tokens.side[OBSERVED])
+            )
+            total, count = total + float(points.double().square().sum()), count + int(there.sum())
+            if count > LOOK:
+                break
+        return (total / count) ** 0.5 or 1.0

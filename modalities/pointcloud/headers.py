@@ -1,0 +1,103 @@
+"""What the headers of point cloud files claim, held against what the files hold.
+
+Open3D fills what a cut file lacks with zeros, and allocates whatever a header asks for: so a file
+is measured before it is decoded. Each function returns (points, faces) and raises ``BadInput``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from anymae.errors import BadInput
+
+HEADER_BYTES = 1 << 16
+_PLY_SIZES = {b"char": 1, b"uchar": 1, b"short": 2, b"ushort": 2, b"int": 4, b"uint": 4,
+              b"float": 4, b"double": 8, b"int8": 1, b"uint8": 1, b"int16": 2, b"uint16": 2,
+              b"int32": 4, b"uint32": 4, b"float32": 4, b"float64": 8}  # fmt: skip
+
+
+def ply(content: bytes, name: str) -> tuple[int, int]:
+    """A ply file of either kind; what lists hold is not counted."""
+    head = re.match(rb"ply\s.*?end_header\r?\n", content[:HEADER_BYTES], re.DOTALL)
+    if not head:
+        raise BadInput("not a ply file: it has no complete ply header", where=name)
+    counts: dict[bytes, int] = {}
+    sizes, words = 0, 0  # at least, since lists may be empty
+    count = 0
+    for line in head[0].splitlines():
+        match line.split():
+            case [b"element", kind, number] if number.isdigit():
+                count = counts[kind] = int(number)
+            case [b"property", b"list", length, _, _]:
+                sizes, words = sizes + count * _PLY_SIZES.get(length, 1), words + count
+            case [b"property", number_type, _]:
+                sizes, words = sizes + count * _PLY_SIZES.get(number_type, 1), words + count
+    body = content[head.end() :]
+    refuse_short(body, b"format ascii" in head[0], sizes, words, name)
+    return counts.get(b"vertex", 0), counts.get(b"face", 0)
+
+
+def pcd(content: bytes, name: str) -> tuple[int, int]:
+    """A pcd file of any kind."""
+    head = re.match(rb".*?^DATA[ \t]+(\w+)[ \t]*\r?\n", content[:HEADER_BYTES],
+                    re.DOTALL | re.MULTILINE)  # fmt: skip
+    if not head:
+        raise BadInput("not a pcd file: it has no complete pcd header", where=name)
+    points = _pcd_numbers(head[0], b"POINTS")
+    sizes = _pcd_numbers(head[0], b"SIZE")
+    counts = _pcd_numbers(head[0], b"COUNT") or [1] * len(sizes)
+    if len(points) != 1 or not sizes or len(counts) != len(sizes):
+        raise BadInput("the pcd header is not complete", where=name,
+                       expected="POINTS, SIZE and COUNT")  # fmt: skip
+    if head[1] != b"binary_compressed":  # which Open3D checks itself
+        size = points[0] * sum(s * c for s, c in zip(sizes, counts, strict=True))
+        ascii_words = points[0] * sum(counts)
+        refuse_short(content[head.end() :], head[1] == b"ascii", size, ascii_words, name)
+    return points[0], 0
+
+
+def _pcd_numbers(head: bytes, key: bytes) -> list[int]:
+    found = re.search(rb"^" + key + rb"((?:[ \t]+\d{1,18})+)[ \t]*\r?$", head, re.MULTILINE)
+    return [int(number) for number in found[1].split()] if found else []
+
+
+def off(content: bytes, name: str) -> tuple[int, int]:
+    """An off file: a word, then three counts."""
+    text = re.sub(rb"#[^\n]*", b"", content)
+    counts = re.match(rb"\s*[A-Z]*OFF\s+(\d{1,18})\s+(\d{1,18})\s+\d+\s", text)
+    if not counts:
+        raise BadInput("not an off file: it has no complete off header", where=name)
+    points, faces = int(counts[1]), int(counts[2])
+    refuse_short(text[counts.end() :], True, 0, 3 * points + 4 * faces, name)
+    return points, faces
+
+
+def obj(content: bytes, name: str) -> tuple[int, int]:
+    """An obj file has no header: its lines are counted."""
+    lines = b"\n" + content
+    return len(re.findall(rb"\n[ \t]*v[ \t]", lines)), len(re.findall(rb"\n[ \t]*f[ \t]", lines))
+
+
+def refuse_short(body: bytes, is_text: bool, sizes: int, words: int, name: str) -> None:
+    """Raise ``BadInput`` if a body has fewer bytes, or as text fewer numbers, than it needs."""
+    if is_text:
+        # Counting takes a while, and a number two characters at least.
+        too_short = 2 * words > len(body) + 1 or len(body.split()) < words
+    else:
+        too_short = len(body) < sizes
+    if too_short:
+        raise BadInput(
+            "the file ends before what its header promises",
+            where=name,
+            found=f"{len(body):,} bytes of content",
+            expected=f"{words:,} numbers" if is_text else f"{sizes:,} bytes",
+        )
+
+
+CLAIMS: dict[str, Callable[[bytes, str], tuple[int, int]]] = {
+    ".ply": ply,
+    ".pcd": pcd,
+    ".off": off,
+    ".obj": obj,
+}

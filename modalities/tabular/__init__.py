@@ -1,0 +1,1 @@
+"""Tables: a row is a sample, a cell a token."""

@@ -1,0 +1,142 @@
+"""Tables of pandas and files of tables: rows are time steps, columns are channels."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from anymae.errors import BadInput, missing_extra
+from anymae.modalities.timeseries.series import Series
+
+EXTENSIONS = (".csv", ".tsv", ".npy")
+TIME_NAMES = ("date", "datetime", "time", "timestamp")
+
+
+def is_frame(value: Any) -> bool:
+    """Whether this is a pandas Series or DataFrame, asked without importing pandas."""
+    kind = type(value)
+    return kind.__module__.split(".")[0] == "pandas" and kind.__name__ in ("DataFrame", "Series")
+
+
+def series_of(frame: Any, time_column: str | None = None) -> Any:
+    """A pandas Series or DataFrame as a ``Series``, or as an array where it has no times.
+
+    Times are ``time_column``, or else the index if it holds dates or numbers of its own, or else a
+    column of dates, or one named date, datetime, time or timestamp. Raises ``BadInput`` for other
+    columns that are not numbers.
+    """
+    import pandas as pd
+
+    if isinstance(frame, pd.Series):
+        frame = frame.to_frame()
+    if isinstance(frame.index, pd.MultiIndex):
+        raise BadInput(
+            "a table with several index levels holds several series",
+            found=f"levels {list(frame.index.names)}",
+            hint="Pass a list with one table a series.",
+        )
+    times = None
+    if time_column is None and not isinstance(frame.index, pd.RangeIndex):
+        times = _index_times(frame.index)
+    if times is None:
+        name = _time_column(frame, time_column)
+        if name is not None:
+            times, frame = _parsed(frame[name], name), frame.drop(columns=[name])
+    values = _values(frame)
+    return values if times is None else Series(values, times)
+
+
+def _index_times(index: Any) -> np.ndarray | None:
+    import pandas as pd
+
+    if isinstance(index, pd.PeriodIndex):
+        index = index.to_timestamp()
+    if isinstance(index, pd.DatetimeIndex):
+        return _naive(index)
+    if isinstance(index, pd.TimedeltaIndex):
+        return index.total_seconds().to_numpy()
+    return index.to_numpy() if pd.api.types.is_numeric_dtype(index.dtype) else None
+
+
+def _naive(dates: Any) -> np.ndarray:
+    """Dates with a time zone in universal time."""
+    return (dates.tz_convert(None) if dates.tz is not None else dates).to_numpy()
+
+
+def _time_column(frame: Any, named: str | None) -> Any:
+    import pandas as pd
+
+    if named is not None:
+        if named not in frame.columns:
+            raise BadInput(
+                f"there is no column {named!r} with times",
+                found=", ".join(map(repr, frame.columns)),
+            )
+        return named
+    dates = [c for c in frame.columns if pd.api.types.is_datetime64_any_dtype(frame[c].dtype)]
+    called = [c for c in frame.columns if str(c).strip().lower() in TIME_NAMES]
+    return next(iter([*dates, *called]), None)
+
+
+def _parsed(column: Any, name: Any) -> np.ndarray:
+    import pandas as pd
+
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return column.to_numpy()
+    try:
+        return _naive(pd.DatetimeIndex(pd.to_datetime(column)))
+    except (ValueError, TypeError) as error:
+        raise BadInput(
+            f"column {name!r} cannot be read as times: {str(error).splitlines()[0]}"
+        ) from None
+
+
+def _values(frame: Any) -> np.ndarray:
+    import pandas as pd
+
+    for name in frame.columns:
+        dtype = frame[name].dtype
+        if not (pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype)):
+            raise BadInput(
+                "a channel must hold numbers",
+                where=f"column {name!r}",
+                found=f"{dtype}, e.g. {frame[name].iloc[0]!r}" if len(frame) else dtype,
+                hint="Drop the column; if it holds times give modality_options time_column.",
+            )
+    return frame.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def read_series(file: BinaryIO, name: str, time_column: str | None) -> Any:
+    """One series from an open file. Raises ``BadInput`` naming it."""
+    if name.lower().endswith(".npy"):
+        try:
+            return np.load(file, allow_pickle=False)
+        except Exception as error:  # numpy raises ValueError, EOFError, struct errors ...
+            raise BadInput(f"not a readable .npy array: {error}", where=name) from None
+    return _placed(read_table(file, name), name, time_column)
+
+
+def read_table(file: Any, name: str) -> Any:
+    """A DataFrame from a path or an open file, by the ending of its name."""
+    try:
+        import pandas as pd
+    except ImportError:
+        raise missing_extra("pandas", "timeseries", f"{name}: a table") from None
+    ending = name.lower().rsplit(".", 1)[-1]
+    try:
+        if ending == "parquet":
+            return pd.read_parquet(file)
+        return pd.read_csv(file, sep="\t" if ending == "tsv" else ",")
+    except ImportError:
+        raise missing_extra("pyarrow", "timeseries", f"{name}: a Parquet file") from None
+    except Exception as error:  # the parsers raise many types on damaged files
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BadInput(f"cannot be read as a table: {reason}", where=name) from None
+
+
+def _placed(frame: Any, name: str, time_column: str | None) -> Any:
+    try:
+        return series_of(frame, time_column)
+    except BadInput as error:
+        raise error.at(name) from None
