@@ -39,7 +39,17 @@ VARIED = MAE.model_copy(
 )
 SLOTS = {
     Position: {"sincos", "table", "mlp", "none"},
-    Priority: {"noise", "given", "block", "nearest", "span", "filtered", "attention", "lines", "order"},
+    Priority: {
+        "noise",
+        "given",
+        "block",
+        "nearest",
+        "span",
+        "filtered",
+        "attention",
+        "line",
+        "order",
+    },
     Groups: {"each", "axis", "block", "tube"},
     Budget: {"ratio", "count", "range", "ramp"},
     Corruption: {"drop", "mask-token", "replace"},

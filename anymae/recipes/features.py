@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anymae.decoders import LinearDecoder
+from anymae.decoders import LinearDecoder, SelfDecoder
 from anymae.goals import Goal
 from anymae.losses import ContrastiveLoss, CosineLoss, SmoothLoss, SquaredLoss
 from anymae.masks import Mask
@@ -164,7 +164,7 @@ SSAST = Recipe(
     differs="Hidden tokens are left out of the encoder; neighbourhoods are balls around one token; "
     "both goals share one mask; rivals are neighbours in the batch.",
     mask=Mask(priority=NearestPriority(), budget=RatioBudget(ratio=0.75)),
-    also=(Goal(decoder={"kind": "self"}, loss=ContrastiveLoss(temperature=1.0), weight=0.1),),
+    also=(Goal(decoder=SelfDecoder(), loss=ContrastiveLoss(temperature=1.0), weight=0.1),),
 )
 
 RECIPES = (
