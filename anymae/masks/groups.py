@@ -75,6 +75,15 @@ class TubeGroups(Groups, kind="tube"):
         return _equal_cells(packed, packed.coords[:, 1:])
 
 
+class FrameGroups(Groups, kind="frame"):
+    """Tokens that share the first coordinate, which is time: everything at one time."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"time"})
+
+    def of(self, packed: Packed) -> Grouping:
+        return _equal_cells(packed, packed.coords[:, :1])
+
+
 class BlockGroups(Groups, kind="block"):
     """Tokens in the same box of ``size`` coordinate units along every axis (SimMIM's grid)."""
 

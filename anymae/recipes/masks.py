@@ -7,7 +7,7 @@ from anymae.decoders import CrossDecoder, LinearDecoder
 from anymae.losses import AbsoluteLoss, SquaredLoss
 from anymae.masks import Mask
 from anymae.masks.budgets import RatioBudget
-from anymae.masks.groups import AxisGroups, TubeGroups
+from anymae.masks.groups import FrameGroups, TubeGroups
 from anymae.masks.places import FilteredPriority, SpanPriority
 from anymae.masks.priorities import BlockPriority
 from anymae.masks.watched import AttentionPriority
@@ -141,7 +141,7 @@ TERA = Recipe(
     differs="Alteration in time only, by a learned vector, of tokens instead of frames.",
     mask=Mask(
         priority=SpanPriority(axis=0, length=2, shared=True),
-        groups=AxisGroups(axes=(0,)),
+        groups=FrameGroups(),
         budget=RatioBudget(ratio=0.15),
     ),
     corruption=MaskToken(),
