@@ -75,7 +75,7 @@ class Model(nn.Module):
         self, adapter: Adapter, recipe: Recipe, encoder: EncoderConfig, *, seed: int = 0
     ) -> None:
         super().__init__()
-        recipe.check(adapter)
+        recipe.check(adapter, encoder)
         self.adapter = adapter
         self.recipe = recipe
         with seeded(seed, "weights"):

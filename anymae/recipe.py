@@ -10,6 +10,7 @@ from anymae.adapter import Adapter
 from anymae.config import TrainingConfig
 from anymae.corruption import Corruption, Drop
 from anymae.decoders import Decoder, SelfDecoder
+from anymae.encoder import EncoderConfig
 from anymae.errors import IncompatibleRecipe
 from anymae.goals import Goal
 from anymae.losses import Loss, SquaredLoss
@@ -73,7 +74,7 @@ class Recipe(BaseModel):
             name for name, adapter in modalities().items() if self.needs <= adapter.provides
         )
 
-    def check(self, adapter: Adapter) -> None:
+    def check(self, adapter: Adapter, encoder: EncoderConfig | None = None) -> None:
         """Raise ``IncompatibleRecipe`` if the parts do not fit each other or the modality."""
         for part in self._all_parts():
             for need in sorted(part.needs - adapter.provides):
@@ -86,6 +87,12 @@ class Recipe(BaseModel):
                 f"recipe {self.name!r}: decoder={self.decoder.kind} reads hidden tokens from the "
                 f"encoder, but corruption={self.corruption.kind} leaves them out",
                 hint="Use corruption=mask-token, or decoder=self.",
+            )
+        if self.mask.priority.needs_cls and encoder is not None and not encoder.cls:
+            raise IncompatibleRecipe(
+                f"recipe {self.name!r}: mask.priority={self.mask.priority.kind} needs a class token,"
+                f" which the {adapter.name} modality's encoder does not have here",
+                hint="Set encoder.cls=true.",
             )
         for goal in self.also:
             hidden = goal.scope != "seen" and goal.decoder.reads_hidden_rows

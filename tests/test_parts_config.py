@@ -50,7 +50,7 @@ SLOTS = {
         "line",
         "order",
     },
-    Groups: {"each", "axis", "block", "tube"},
+    Groups: {"each", "axis", "block", "tube", "frame"},
     Budget: {"ratio", "count", "range", "ramp"},
     Corruption: {"drop", "mask-token", "replace"},
     Decoder: {"self", "cross", "linear", "edges"},

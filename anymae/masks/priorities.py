@@ -5,6 +5,8 @@ Shapes: B samples, T tokens, G groups, P coordinates, K boxes.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -19,6 +21,9 @@ from anymae.tokens import Packed
 
 class Priority(Part, slot="priority"):
     """A part that orders the groups of a batch."""
+
+    needs_cls: ClassVar[bool] = False
+    """Whether the encoder must have a class token."""
 
     def of(self, packed: Packed, grouping: Grouping) -> Tensor:
         """(G,) floats; every draw comes from ``packed.keys``."""

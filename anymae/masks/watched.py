@@ -5,7 +5,7 @@ Shapes: B samples, T tokens, G groups.
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import torch
 from pydantic import Field
@@ -45,6 +45,8 @@ class AttentionPriority(WatchedPriority, kind="attention"):
     what is least; ``"sampled"`` draws what is seen with probability in proportion to attention
     (MaskAlign, Xue et al. 2023). A share ``random`` of the samples is masked by noise instead.
     """
+
+    needs_cls: ClassVar[bool] = True
 
     hide: Literal["high", "low", "sampled"] = "high"
     random: float = Field(default=0.0, ge=0, le=1)
