@@ -329,7 +329,7 @@ def test_crops_are_consecutive_steps_of_any_share():
     lengths = [len(one) for one in found]
     assert (min(lengths), max(lengths)) >= (60, 150)
     assert max(lengths) <= 180
-    starts = [int(np.flatnonzero((one[0] == LONG).all(1))[0]) for one in found]
+    starts = [int(np.flatnonzero((LONG == one[0]).all(1))[0]) for one in found]
     assert min(starts) < 40 < 120 < max(starts)
     for start, one in zip(starts, found, strict=True):
         np.testing.assert_array_equal(one, LONG[start : start + len(one)])
