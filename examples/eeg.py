@@ -16,7 +16,7 @@ import torch
 
 import anymae
 
-RATE, PATCH = 100, 20  # samples a second, samples a token
+RATE, PATCH = 100, 50  # samples a second, samples a token
 HEAD = 9 * np.array(  # centimetres to the right and to the front: Fp1 Fp2 F7 F3 Fz ... O1 O2
     [[-0.31, 0.95], [0.31, 0.95], [-0.81, 0.59], [-0.39, 0.52], [0, 0.5], [0.39, 0.52],
      [0.81, 0.59], [-1, 0], [-0.5, 0], [0, 0], [0.5, 0], [1, 0], [-0.81, -0.59], [-0.39, -0.52],
@@ -26,7 +26,7 @@ HEAD = 9 * np.array(  # centimetres to the right and to the front: Fp1 Fp2 F7 F3
 
 @anymae.register
 class EEG(anymae.Adapter):
-    """Recordings (19 electrodes, samples at 100 Hz) in microvolts. A token is a fifth of a second
+    """Recordings (19 electrodes, samples at 100 Hz) in microvolts. A token is half a second
     of one electrode; its coordinates are where on the head that is, in centimetres, and when."""
 
     name: ClassVar[str] = "eeg"
@@ -46,7 +46,7 @@ class EEG(anymae.Adapter):
             raise anymae.BadInput("not a recording", found=array.shape, expected="(19, samples)")
         count = array.shape[1] // PATCH
         if count == 0 or not np.isfinite(array).all():
-            raise anymae.BadInput("a recording must be finite and last a fifth of a second")
+            raise anymae.BadInput("a recording must be finite and last half a second")
         patches = torch.tensor(array[:, : count * PATCH] / self.microvolts, dtype=torch.float32)
         place = torch.tensor(HEAD, dtype=torch.float32).repeat_interleave(count, 0)
         time = torch.arange(count).repeat(len(HEAD))[:, None]
@@ -60,7 +60,7 @@ class EEG(anymae.Adapter):
         return patches.reshape(len(HEAD), -1)
 
     def numbers(self, recipe: str) -> dict[str, Any]:
-        return {"mask.ratio": 0.6, "target.normalise": "none"}
+        return {"mask.ratio": 0.6, "target.normalise": "none"} if recipe == "mae" else {}
 
     def draw(self, axes: Any, sample: Any) -> None:
         axes.plot(sample.T + 40 * np.arange(len(HEAD)), linewidth=0.5)
@@ -81,16 +81,16 @@ def recording(closed: int, seed: int, seconds: int = 2) -> np.ndarray:
     burst = np.sin(np.pi * (time / seconds + draw.uniform())) ** 2
     alpha = burst * np.sin(2 * np.pi * draw.uniform(8, 12) * time + draw.uniform(0, 6))
     back = np.exp(-np.square(HEAD - [0, -8]).sum(1) / 50) * draw.lognormal(1.9 + 0.8 * closed, 0.4)
-    return 5 * spread @ slow + back[:, None] * alpha + 4 * draw.normal(size=(19, len(time)))
+    return 2 * spread @ slow + back[:, None] * alpha + 4 * draw.normal(size=(19, len(time)))
 
 
-def main(steps: int = 400, people: int = 400, out: Path | None = None) -> anymae.Scores:
+def main(steps: int = 1000, people: int = 600, out: Path | None = None) -> anymae.Scores:
     """Check, pretrain, evaluate, draw."""
     print(anymae.check_adapter(EEG, skip=["learns"]))
     closed = np.arange(2 * people) % 2
     recordings = np.stack([recording(state, seed) for seed, state in enumerate(closed)])
     run = anymae.pretrain(
-        recordings[:people], EEG, size="nano", steps=steps, batch_size=32, lr=2e-3,
+        recordings[:people], EEG, size="nano", steps=steps, batch_size=32, lr=3e-3,
         validation=0.1, out=out or Path(mkdtemp()) / "eeg",
     )  # fmt: skip
     known, asked = slice(0, people), slice(people, None)

@@ -68,7 +68,7 @@ class Protein(anymae.Adapter):
         return content.clamp(min=1e-4).log()
 
     def numbers(self, recipe: str) -> dict[str, Any]:
-        return {"mask.ratio": 0.25, "target.normalise": "none"}
+        return {"mask.ratio": 0.25, "target.normalise": "none"} if recipe == "mae" else {}
 
     def draw(self, axes: Any, sample: Any) -> None:
         axes.text(0, 0.5, textwrap.fill(sample, 20), family="monospace", size=5, va="center")

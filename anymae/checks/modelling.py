@@ -176,11 +176,20 @@ def check_loss_prefers_the_truth(case: Case) -> None:
 
 def check_every_recipe_fits(case: Case) -> None:
     """Every published recipe whose needs the modality provides takes ``numbers(recipe)``, and its
-    loss is finite."""
+    loss is finite. ``numbers`` answers before ``fit`` too, when wrong settings are refused early.
+    """
     ran = 0
     for name, recipe in recipes().items():
         if not recipe.needs <= case.fitted.provides:
             continue
+        try:
+            case.adapter.numbers(name)
+        except AnyMAEError as error:
+            raise BrokenPromise(
+                f"numbers({name!r}) fails before fit",
+                found=error,
+                hint="pretrain asks before fit and after it: leave out what is not known yet.",
+            ) from error
         try:
             model = case.model(name)
             roles = model.recipe.mask.draw(case.packed)

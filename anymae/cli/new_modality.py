@@ -45,9 +45,11 @@ def package(name: str) -> dict[str, str]:
     """The files of a package for a modality: path -> text."""
     from anymae import __version__
 
-    module = "anymae_" + name.replace("-", "_")
+    stem = name.replace("-", "_")
+    module = f"anymae_{stem}"
     words = {
         "name": name,
+        "stem": stem,
         "module": module,
         "cls": "".join(word.capitalize() for word in re.split("[-_]", name)) + "Adapter",
         "version": __version__,
@@ -57,7 +59,7 @@ def package(name: str) -> dict[str, str]:
         "README.md": "README.md",
         f"src/{module}/__init__.py": "init.py",
         f"src/{module}/adapter.py": "adapter.py",
-        f"tests/test_{module}.py": "test.py",
+        f"tests/test_{stem}.py": "test.py",
         "examples/pretrain.py": "example.py",
     }
     return {path: _filled(template, words) for path, template in places.items()}

@@ -28,6 +28,8 @@ ENCODER = anymae.EncoderConfig(
 )  # fmt: skip
 SETTINGS: dict[str, Any] = {"target.normalise": "none", "mask.ratio": 0.4}
 LOOK_BACK = 512
+STRIDE = 4
+"""Training windows of the probe lie this many steps apart; every test window counts."""
 HORIZONS = (96, 192, 336, 720)
 TRAIN, VALIDATION, TEST = 8640, 11520, 14400
 """Where each part ends."""
@@ -55,15 +57,15 @@ def measure(data: Path, steps: int, tune: bool, out: Path, seed: int) -> dict[st
     seconds = time.perf_counter() - start
     rows = {}
     for horizon in HORIZONS:
-        scores = anymae.evaluate(
-            run.model, train, test, protocol={"kind": "forecasting", "horizon": horizon}, seeds=1
-        )
+        protocol = {"kind": "forecasting", "horizon": horizon, "stride": STRIDE}
+        scores = anymae.evaluate(run.model, train, test, protocol=protocol, seeds=1)
         print(scores, flush=True)
         rows[str(horizon)] = frozen(scores)
         if tune:
             tuned = anymae.finetune(
-                run.model, train, held, task="forecasting", horizon=horizon, epochs=2, seed=seed
-            )
+                run.model, train, held, task="forecasting", horizon=horizon, stride=STRIDE,
+                epochs=2, seed=seed,
+            )  # fmt: skip
             rows[str(horizon)]["fine_tuned"] = {"mse": tuned.score(test), "history": tuned.history}
             print(rows[str(horizon)]["fine_tuned"], flush=True)
     return {

@@ -1,6 +1,6 @@
 """GraphMAE on TU graph sets: a support vector machine on frozen features, ten-fold.
 
-    python -m anymae.benchmarks.quality.tu DATA NAME [--steps N] [--seeds N] [--out DIR] [--json FILE]
+    python -m anymae.benchmarks.quality.tu DATA NAME [--steps N] [--seeds N] [--json FILE]
 
 DATA is a folder with ``mutag.npz``, ``proteins.npz``, ``nci1.npz`` and ``imdb_binary.npz``: nodes
 and edges of all graphs end to end (``node_offsets``, ``edge_offsets``, ``edge_index_local``,

@@ -20,7 +20,8 @@ def draw_spectrogram(
         extent=(0, bands.shape[0] * hop, 0, bands.shape[1]), vmin=limits[0], vmax=limits[1],
         interpolation="nearest",
     )  # fmt: skip
-    axes.locator_params(nbins=3)
+    axes.locator_params(nbins=4, prune="both")
+    axes.xaxis.set_major_formatter("{x:g} s")
     axes.tick_params(direction="in", colors="white", labelsize=4, pad=-8, length=2, width=0.4)
     axes.tick_params(axis="y", pad=-12)
     for side in axes.spines.values():

@@ -13,11 +13,11 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from anymae.adapter import Adapter, LinearEmbedding
+from anymae.adapter import Adapter
 from anymae.errors import BadConfig, BadInput
 from anymae.kernels.segments import Segments
 from anymae.modalities.graph.edges import both_ways, thinned
-from anymae.modalities.graph.embedding import MaskedEmbedding
+from anymae.modalities.graph.embedding import NodeEmbedding
 from anymae.modalities.graph.encodings import Encoding, encoded
 from anymae.modalities.graph.features import Features, Kind
 from anymae.modalities.graph.files import EXTENSIONS, read_graph
@@ -47,7 +47,8 @@ class GraphAdapter(Adapter):
     the reverse of every edge that lacks it. ``node_attributes`` and ``edge_attributes`` name what
     networkx graphs hold. ``fan_outs`` cuts one large graph into samples of ``seeds`` nodes each
     with at most so many drawn neighbours in each round. Pretraining leaves out a ``drop_edges``
-    fraction of the edges, new ones each time. ``node_code`` and ``edge_code`` are learned.
+    fraction of the edges and hides a ``feature_dropout`` fraction of the features from the encoder,
+    others each time. ``node_code`` and ``edge_code`` are learned.
     """
 
     name: ClassVar[str] = "graph"
@@ -66,6 +67,7 @@ class GraphAdapter(Adapter):
     fan_outs: tuple[PositiveInt, ...] | None = None
     seeds: int = Field(default=64, gt=0)
     drop_edges: float = Field(default=0.0, ge=0, lt=1)
+    feature_dropout: float = Field(default=0.0, ge=0, lt=1)
     node_code: Features | None = None
     edge_code: Features | None = None
 
@@ -203,8 +205,8 @@ class GraphAdapter(Adapter):
         return chosen
 
     def embed(self, width: int) -> nn.Module:
-        make = MaskedEmbedding if self._node_code.missing else LinearEmbedding
-        return make(self.token_dim, width)
+        code = self._node_code
+        return NodeEmbedding(self.token_dim, width, code.missing, self.feature_dropout)
 
     # -- pictures ---------------------------------------------------------------------------
 

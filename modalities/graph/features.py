@@ -11,14 +11,16 @@ import torch
 from pydantic import BaseModel, ConfigDict, PositiveFloat
 from torch import Tensor
 
-Kind = Literal["standardise", "keep", "one-hot", "degree"]
+Kind = Literal["standardise", "centre", "keep", "one-hot", "degree"]
 
 
 class Features(BaseModel):
     """How C columns become F numbers.
 
     - ``standardise``: (x - ``mean``) / ``std``, column by column;
-    - ``keep``: as they are (0 and 1, bags of words);
+    - ``centre``: (x - ``mean``) / ``std`` too, but with one ``std`` for all columns, so that rare
+      features are not blown up (0 and 1, bags of words);
+    - ``keep``: as they are;
     - ``one-hot``: each column's ``codes``, and a last place for any other;
     - ``degree``: one-hot too, of the number of edges that enter a node, ``codes`` 0 to the cap,
       where the last place stands for more.
@@ -51,7 +53,7 @@ class Features(BaseModel):
             values = torch.cat(parts, 1)
             sizes = torch.tensor([part.shape[1] for part in parts], device=x.device)
             known = known.repeat_interleave(sizes, 1) if self.missing else known
-        elif self.kind == "standardise":
+        elif self.mean:
             mean, std = self._moments(x.device)
             values = ((x.double() - mean) / std).float()
         else:
@@ -65,7 +67,7 @@ class Features(BaseModel):
             cuts = values.split([len(column) + 1 for column in self.codes], 1)
             found = [self._code(v, c) for v, c in zip(cuts, self.codes, strict=True)]
             return torch.stack(found, 1)
-        if self.kind == "standardise":
+        if self.mean:
             mean, std = self._moments(values.device)
             return (values.double() * std + mean).float()
         return values

@@ -44,7 +44,7 @@ class Survey:
     """Looks at (n, C) tables one after another; ``where`` names them in errors.
 
     Unless ``kind`` says so, numbers that are all 0 or 1, or at least half 0 and never negative
-    (bags of words), are kept, those of an integer type are categories, and others are
+    (bags of words), are centred, those of an integer type are categories, and others are
     standardised. Raises ``BadInput`` if tables differ in C.
     """
 
@@ -95,9 +95,12 @@ class Survey:
                 hint="Use modality_options features=standardise, or edge_features.",
             )  # fmt: skip
         mean, std = (), ()
-        if kind == "standardise":
-            deviation = (self.moments.squares / self.moments.count.clamp(min=1)).sqrt()
-            still = deviation <= 1e-9 * self.moments.mean.abs()
+        if kind in ("standardise", "centre"):
+            variance = self.moments.squares / self.moments.count.clamp(min=1)
+            if kind == "centre":
+                variance = variance.mean().expand_as(variance)
+            deviation = variance.sqrt()
+            still = deviation <= 1e-12 * self.moments.mean.abs()
             mean = tuple(self.moments.mean.tolist())
             std = tuple(deviation.where(~still, 1.0).tolist())
         return Features(
@@ -107,6 +110,6 @@ class Survey:
 
     def _kind(self) -> Kind:
         if self.binary or (self.positive and not self.whole and 2 * self.zeros >= self.numbers):
-            return "keep"
+            return "centre"
         few = all(len(column) <= MOST_CODES for column in self.codes)
         return "one-hot" if self.whole and few else "standardise"

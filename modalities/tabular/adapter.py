@@ -21,10 +21,9 @@ from anymae.adapter import Adapter
 from anymae.errors import BadConfig, BadInput, unknown_name
 from anymae.kernels.segments import Segments
 from anymae.losses import Loss
-from anymae.modalities.tabular.cells import Words
 from anymae.modalities.tabular.columns import Column, Kind, learned
-from anymae.modalities.tabular.layers import CellEmbedding, CellHead
-from anymae.modalities.tabular.natives import as_table
+from anymae.modalities.tabular.layers import CellEmbedding, CellHead, log_shares
+from anymae.modalities.tabular.natives import as_table, labels_of
 from anymae.modalities.tabular.pictures import draw_row
 from anymae.modalities.tabular.refill import refilled
 from anymae.modalities.tabular.tables import Rows, Table, of_samples
@@ -91,7 +90,7 @@ class TabularAdapter(Adapter):
             return None
         if self.label is None or self.label not in table.names:
             return Rows(table)
-        return Rows(table), _labels(table, self.label)
+        return Rows(table), labels_of(table.column(self.label))
 
     def fit(self, samples: Iterable[Any]) -> Self:
         table = of_samples(samples)
@@ -197,7 +196,7 @@ class TabularAdapter(Adapter):
     def content_loss(self, loss: Loss, prediction: Tensor, target: Tensor, asked: Packed) -> Tensor:
         """The recipe's loss for numbers, cross entropy for categories."""
         observed, choice = asked.side[OBSERVED], asked.side[CHOICE]
-        surprise = -(target * _log_shares(prediction, observed)).sum(1)
+        surprise = -(target * log_shares(prediction, observed)).sum(1)
         distance = super().content_loss(loss, prediction, target, asked)
         return torch.where(choice, surprise, distance)
 
@@ -211,7 +210,7 @@ class TabularAdapter(Adapter):
         )[asked.coords[:, 0]]
         places = torch.arange(self.token_dim, device=observed.device)
         sayable = observed & (places < sayable[:, None])
-        shares = _log_shares(prediction, sayable).exp() * sayable
+        shares = log_shares(prediction, sayable).exp() * sayable
         return torch.where(choice[:, None], shares, prediction.float())
 
     def as_prediction(self, content: Tensor, asked: Packed) -> Tensor:
@@ -291,25 +290,3 @@ class TabularAdapter(Adapter):
             if column.name in cells:
                 encoded[:, i] = column.encode(cells[column.name])
         return encoded
-
-
-def _log_shares(logits: Tensor, observed: Tensor) -> Tensor:
-    """(A, F) log-probabilities over the slots that a cell has, and 0 in all others."""
-    logits = logits.float().masked_fill(~observed, float("-inf"))
-    return logits.log_softmax(1).masked_fill(~observed, 0.0)
-
-
-def _labels(table: Table, name: str) -> np.ndarray:
-    """(n,) labels: whole numbers, numbers with NaN where missing, or names. Names of which some are
-    missing are numbered, so that evaluations can say which."""
-    cells = table.column(name)
-    if isinstance(cells, Words):
-        missing = cells.codes < 0
-        if cells.stored == "text" and not missing.any():
-            return np.array(list(cells.names), dtype=str)[cells.codes]
-        numbers = cells.codes.astype(np.float64)
-        if cells.stored == "int":
-            numbers = np.array([*map(float, cells.names), np.nan])[cells.codes]
-        return np.where(missing, np.nan, numbers) if missing.any() else numbers.astype(np.int64)
-    whole = cells.stored == "int" and not np.isnan(cells.values).any()
-    return cells.values.astype(np.int64) if whole else cells.values

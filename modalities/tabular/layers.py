@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from anymae.modalities.tabular.columns import Column
-from anymae.tokens import Packed
+from anymae.tokens import OBSERVED, Packed
 
 
 class CellEmbedding(nn.Module):
@@ -57,10 +57,11 @@ class CellEmbedding(nn.Module):
         lines = [] if self.steps is None else [self.steps.cumsum(1).flatten(0, 1)]
         table = torch.cat(lines + ([] if self.categories is None else [self.categories]))
         choice = visible.side["choice"]
-        weight, place = visible.values.topk(min(2, visible.values.shape[1]), dim=1)
+        values = visible.values.masked_fill(~visible.side[OBSERVED], 0.0)
+        weight, place = values.topk(min(2, values.shape[1]), dim=1)
         if place.shape[1] < 2:
             weight, place = weight.expand(-1, 2), place.expand(-1, 2)
-        low, share = self._between(visible.values[:, 0], column)
+        low, share = self._between(values[:, 0], column)
         first = torch.where(choice, place[:, 0], low)
         second = torch.where(choice, place[:, 1], low + 1)
         share = torch.where(choice, weight[:, 1] / weight.sum(1).clamp(min=1e-6), share)
@@ -114,3 +115,9 @@ class CellHead(nn.Module):
         if self.categories is not None:
             every.append(self.categories(x).float())
         return torch.cat(every, 1).gather(1, self.place[column])
+
+
+def log_shares(logits: Tensor, observed: Tensor) -> Tensor:
+    """(A, F) log-probabilities over the slots that a cell has, and 0 in all others."""
+    logits = logits.float().masked_fill(~observed, float("-inf"))
+    return logits.log_softmax(1).masked_fill(~observed, 0.0)

@@ -25,10 +25,11 @@ from anymae.modalities.tabular.tables import Table
 
 
 class MappedTable(Table):
-    """The rows of an Arrow file. Every process maps it for itself."""
+    """The rows of an Arrow file, which every loader worker maps for itself."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._mapped: Any = None
         file = self._file()
         self.names = tuple(file.schema.names)
         lengths = [file.get_batch(i).num_rows for i in range(file.num_record_batches)]
@@ -53,11 +54,15 @@ class MappedTable(Table):
         back = np.argsort(order, kind="stable")
         return {name: cells_of(table.column(name), name).take(back) for name in names}
 
-    def _file(self) -> Any:
-        """Opened when needed: a map survives neither a fork nor pickling."""
-        import pyarrow as pa
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_mapped": None}
 
-        return pa.ipc.open_file(pa.memory_map(str(self.path)))
+    def _file(self) -> Any:
+        if self._mapped is None:
+            import pyarrow as pa
+
+            self._mapped = pa.ipc.open_file(pa.memory_map(str(self.path)))
+        return self._mapped
 
 
 def mapped_copy(
@@ -102,4 +107,5 @@ def _write_whole(place: Path, schema: Any, batches: Iterable[Any]) -> None:
                 writer.write_batch(batch)
         os.replace(partial, place)
     except BaseException:
+        os.unlink(partial)
         raise

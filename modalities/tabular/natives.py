@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from anymae.modalities.tabular.arrow import as_arrow, memory_table
+from anymae.modalities.tabular.cells import Cells, Words
 from anymae.modalities.tabular.files import ENDINGS, open_files
 from anymae.modalities.tabular.tables import Table, of_columns, of_matrix
 
@@ -49,3 +50,18 @@ def _files(dataset: Any) -> list[str]:
         return []
     tables = all(path.lower().endswith(ENDINGS) and os.path.isfile(path) for path in found)
     return found if tables else []
+
+
+def labels_of(cells: Cells) -> np.ndarray:
+    """(n,) labels: whole numbers, numbers with NaN where missing, or names. Names of which some are
+    missing are numbered, so that evaluations can say which."""
+    if isinstance(cells, Words):
+        missing = cells.codes < 0
+        if cells.stored == "text" and not missing.any():
+            return np.array(list(cells.names), dtype=str)[cells.codes]
+        numbers = cells.codes.astype(np.float64)
+        if cells.stored == "int":
+            numbers = np.array([*map(float, cells.names), np.nan])[cells.codes]
+        return np.where(missing, np.nan, numbers) if missing.any() else numbers.astype(np.int64)
+    whole = cells.stored == "int" and not np.isnan(cells.values).any()
+    return cells.values.astype(np.int64) if whole else cells.values

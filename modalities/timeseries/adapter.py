@@ -117,13 +117,16 @@ class TimeSeriesAdapter(Adapter):
         return 1 if self._joint else 2
 
     def example(self, seed: int) -> np.ndarray | Series:
-        """(48, 2): two waves, one twice as fast as the other, with a gap; with ``irregular`` at 40
-        uneven times."""
+        """(48, 2): two waves around levels of their own, one twice as fast as the other, with a
+        gap; with ``irregular`` at 40 uneven times."""
         draw = np.random.default_rng(seed)
-        time = np.sort(draw.uniform(0, 48, 40)) if self.irregular else np.arange(48.0)
+        time = np.arange(48.0)
+        if self.irregular:
+            time = np.sort(draw.choice(96, 40, replace=False)) / 2
         begin, period = draw.uniform(0, 48), draw.uniform(10, 30)
         phase = 2 * np.pi * (time - begin) / period
         values = np.stack([3 + np.sin(phase), 20 + 5 * np.sin(2 * phase)], 1)
+        values += [2, 10] * draw.normal(size=2)
         values += 0.05 * draw.normal(size=values.shape)
         gap = int(draw.integers(8, 24))
         values[gap : gap + 9, 1] = np.nan
@@ -242,11 +245,14 @@ class TimeSeriesAdapter(Adapter):
     def numbers(self, recipe: str) -> Mapping[str, Any]:
         """Content is normalised by series, not by token; independent channels do not meet."""
         own: dict[str, Any] = {}
-        if recipe_named(recipe).target.kind == "content":
+        method = recipe_named(recipe)
+        if method.target.kind == "content":
             own["target.normalise"] = "none"
         if recipe == "mae":
             own["mask.ratio"] = 0.5
-        if self.channels == "independent" and self.channel_count != 1:
+        # Attention is a class token's, and that must meet every token.
+        alone = self.channels == "independent" and method.mask.priority.kind != "attention"
+        if alone and self.channel_count != 1:
             own |= {
                 "encoder.layout": "window",
                 "encoder.window": (None, 1.0),

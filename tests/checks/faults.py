@@ -398,6 +398,41 @@ class PlacesByACurve(PlacesByValue):
     untokenize = Adapter.untokenize
 
 
+class Clouds(Adapter):
+    """Samples are (32, 2) points along a curve; a token is four of them, at their centre."""
+
+    name: ClassVar[str] = "clouds"
+    relative: ClassVar[bool] = True
+
+    @property
+    def token_dim(self) -> int:
+        return 8
+
+    @property
+    def coord_dim(self) -> int:
+        return 2
+
+    def example(self, seed: int) -> Any:
+        draw = np.random.default_rng(seed)
+        return np.cumsum(draw.normal(size=2) + draw.normal(size=(32, 2)), 0).astype(np.float32)
+
+    def tokenize(self, sample: Any) -> Tokens:
+        array = np.asarray(sample)
+        if array.dtype.kind != "f" or array.shape != (32, 2) or not np.isfinite(array).all():
+            raise BadInput("not a cloud", found=array.shape, expected="(32, 2)")
+        points = torch.tensor(array).view(8, 4, 2)
+        centres = points.mean(1)
+        shown = points - centres[:, None] if self.relative else points
+        return Tokens(shown.flatten(1), centres)
+
+
+@breaks("coordinates_do_not_carry_the_answer")
+class CloudsWithoutAnOrigin(Clouds):
+    """Points that are not relative to their centre, which is known."""
+
+    relative: ClassVar[bool] = False
+
+
 class Overlapping(Fields):
     """A token holds its cell and the next one."""
 
@@ -554,6 +589,13 @@ class Scaled(LinearEmbedding):
 
     def forward(self, visible: Packed) -> Tensor:
         return super().forward(visible) * self.scale
+
+
+@breaks("every_recipe_fits")
+class KnowsNoNumbersBeforeFit(Fields):
+    def numbers(self, recipe: str) -> dict[str, Any]:
+        self._scale()
+        return {}
 
 
 @breaks("survives_saving")

@@ -5,12 +5,24 @@ import pytest
 import anymae
 from anymae.errors import MissingExtra
 
+every_modality = pytest.mark.parametrize("name", list(anymae.modalities()))
 
-@pytest.mark.parametrize("name", list(anymae.modalities()))
-def test_a_modality_keeps_every_promise(name):
+
+def check(name: str, **options) -> None:
     try:
-        report = anymae.check_adapter(name)
+        report = anymae.check_adapter(name, **options)
     except MissingExtra as error:
         pytest.skip(str(error))
     print(report)
     assert report.broken == ()
+
+
+@every_modality
+def test_a_modality_keeps_its_promises(name):
+    check(name, skip=["learns"])
+
+
+@pytest.mark.slow
+@every_modality
+def test_a_modality_learns(name):
+    check(name, only=["learns"])

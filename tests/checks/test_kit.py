@@ -8,10 +8,19 @@ from anymae.checks import CHECKS, BrokenPromise, check_adapter, learning
 from anymae.checks.kit import name_of
 from anymae.errors import AnyMAEError, BadConfig
 
-from .faults import CountsWrongly, DividesBySpread, Pairs, ReturnsASpectrum, SeesNothing
+from .faults import Clouds, CountsWrongly, DividesBySpread, Pairs, ReturnsASpectrum, SeesNothing
 from .sound import Fields, Patchy
 
-KNOWN = (Fields, Patchy, Pairs, CountsWrongly, DividesBySpread, SeesNothing, ReturnsASpectrum)
+KNOWN = (
+    Clouds,
+    Fields,
+    Patchy,
+    Pairs,
+    CountsWrongly,
+    DividesBySpread,
+    SeesNothing,
+    ReturnsASpectrum,
+)
 PROMISES = [name_of(check) for check in CHECKS]
 QUICK = [p for p in PROMISES if p != "learns"]
 
@@ -105,6 +114,10 @@ def test_an_adapter_that_sees_nothing_does_not_learn(monkeypatch):
     assert check_adapter(Fields, only=["learns"]).broken == ()
     with pytest.raises(BrokenPromise, match="beats no trivial predictor"):
         check_adapter(SeesNothing, only=["learns"])
+
+
+def test_points_relative_to_their_centre_do_not_leak():
+    assert check_adapter(Clouds, only=QUICK).broken == ()
 
 
 def test_what_cannot_be_compared_is_said():

@@ -165,6 +165,19 @@ def test_a_tone_is_where_it_is_at_any_rate(rate):
     assert abs(found[middle].max() - top) < 0.1
 
 
+@pytest.mark.parametrize("form", ["torchaudio", "hugging face", "tensor rate"])
+def test_forms_of_a_waveform_with_its_rate(form):
+    waveform = noise(1800)
+    sample = {
+        "torchaudio": (torch.from_numpy(waveform)[None], 16000, "seven", 3),
+        "hugging face": {"array": waveform, "sampling_rate": 16000, "path": None},
+        "tensor rate": (waveform, torch.tensor(16000)),
+    }[form]
+    adapter = complete()
+    found, wanted = adapter.tokenize(sample), adapter.tokenize((waveform, 16000))
+    assert torch.equal(found.values, wanted.values)
+
+
 def test_channels_are_mixed():
     adapter = complete()
     both = noise(1000, channels=2)

@@ -197,7 +197,7 @@ def test_a_device_makes_the_same_tokens(tokens):
 
 @pytest.mark.parametrize("points", [1, 2, 5])
 def test_what_a_small_cloud_lacks_is_not_observed(points):
-    adapter = fitted(clouds(300), group_size=16)
+    adapter = fitted(clouds(300), group_size=16, overlap=16)
     tokens = adapter.tokenize(cloud(points))
     observed = tokens.side[OBSERVED].view(len(tokens), 16, 3)
     assert observed[:, :points].all()

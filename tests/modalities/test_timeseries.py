@@ -224,7 +224,7 @@ def test_options_that_do_not_fit_are_refused(options, said):
 
 
 def test_a_bad_option_is_one_typed_line():
-    with pytest.raises(BadConfig, match="modality_options.*patchsize"):
+    with pytest.raises(BadConfig, match=r"modality_options.*patchsize"):
         anymae.pretrain(waves(4), "timeseries", modality_options={"patchsize": 3})
 
 
@@ -295,7 +295,7 @@ def test_what_is_no_series_is_refused(sample, said):
 
 
 def test_channels_must_agree():
-    with pytest.raises(BadInput, match="disagree on their channels.*found 2.*expected 3"):
+    with pytest.raises(BadInput, match=r"disagree on their channels.*found 2.*expected 3"):
         fitted([*waves(1), *waves(1, channels=2)])
 
 
@@ -306,7 +306,7 @@ def test_a_constant_is_nothing_to_learn_from():
 
 def test_a_bad_sample_is_named(tmp_path):
     samples = [*waves(3), np.full((40, 3), np.nan), *waves(4)]
-    with pytest.raises(BadInput, match="sample 3.*nothing is observed"):
+    with pytest.raises(BadInput, match=r"sample 3.*nothing is observed"):
         anymae.pretrain(samples, "timeseries", size="nano", steps=2, out=tmp_path / "run")
 
 

@@ -143,6 +143,13 @@ class Steps(anymae.Adapter):
         return np.random.default_rng(seed).normal(size=32)
 
 
+def check_it() -> None:
+    report = anymae.check_adapter(Steps, skip=["learns"])
+    broken: tuple[str, ...] = report.broken
+    print(report, broken, anymae.check_adapter("steps", only={"makes_tokens"}))
+    anymae.check_adapter(Steps(width=8))
+
+
 def make_and_pack() -> anymae.Packed:
     adapter = Steps(width=8)
     tokens = adapter.tokenize(adapter.example(0))

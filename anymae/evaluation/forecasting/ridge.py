@@ -48,10 +48,12 @@ class Moments:
         return cls(inputs, torch.zeros(features + 1, horizon, dtype=torch.float64))
 
     def add(self, rows: Tensor, targets: Tensor) -> None:
-        """Take (r, K + 1) and (r, H) in."""
-        self.inputs += (rows.T @ rows).double()
-        self.cross += (rows.T @ targets).double()
-        self.squares += float(targets.double().square().sum())
+        """Take (r, K + 1) and (r, H) in. In double precision: where features repeat one another,
+        rounding would leave a matrix that has no root."""
+        rows, targets = rows.double(), targets.double()
+        self.inputs += rows.T @ rows
+        self.cross += rows.T @ targets
+        self.squares += float(targets.square().sum())
         self.count += len(rows)
 
     def joined(self, other: Moments) -> Moments:

@@ -1,0 +1,131 @@
+"""MAE on series of the UCR archive: frozen features beside raw series and random encoders.
+
+    python -m anymae.benchmarks.quality.ucr DATA SET [--steps 1500] [--out DIR] [--json FILE]
+
+DATA is a folder with ``SET.npz`` (OSULeaf or ACSF1): series ``X`` (n, channels, time), ``labels``
+and ``is_test``. Nothing of the test series is seen in pretraining. A feature vector holds the mean,
+deviation, maximum and minimum over the tokens of every layer, of the series begun at ``PHASES``
+steps of a patch: where a leaf's outline or an appliance's cycle begins means nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import anymae
+from anymae.benchmarks.speed.machine import machine
+from anymae.data.sources import open_source
+from anymae.evaluation.judging import Judge, Judged, Truth
+from anymae.evaluation.metrics import metric_of
+from anymae.evaluation.protocols import SupportVectors
+from anymae.evaluation.raw import raw_view
+from anymae.evaluation.views import random_twin, standardised
+
+ENCODER = anymae.EncoderConfig(width=128, depth=3, heads=4)
+OPTIONS: dict[str, dict[str, Any]] = {
+    "OSULeaf": {"patch": 16, "roll": True, "scale": 0.2, "jitter": 0.05},
+    "ACSF1": {"patch": 16, "roll": True, "scale": 0.2, "jitter": 0.05},
+}
+SETTINGS: dict[str, Any] = {"target.normalise": "none", "mask.ratio": 0.5}
+PHASES = 8
+TWINS = 3
+Array = NDArray[np.float32]
+
+
+def measure(data: Path, name: str, steps: int, out: Path, seed: int) -> dict[str, Any]:
+    """Pretrain on the training series, judge features of all; what is printed and saved."""
+    with np.load(data / f"{name}.npz", allow_pickle=False) as file:
+        series, labels, is_test = file["X"], file["labels"].astype(np.int64), file["is_test"]
+    series = series.transpose(0, 2, 1)
+    train, test = series[~is_test], series[is_test]
+    start = time.perf_counter()
+    run = anymae.pretrain(
+        train,
+        modality="timeseries",
+        size=ENCODER,
+        steps=steps,
+        batch_size=32,
+        lr=2e-3,
+        out=out,
+        seed=seed,
+        modality_options=OPTIONS[name],
+        **SETTINGS,
+    )
+    seconds = time.perf_counter() - start
+    y, y_test = (torch.from_numpy(part) for part in (labels[~is_test], labels[is_test]))
+    truth = Truth("classification", y, y_test, int(labels.max()) + 1)
+    judge = Judge(SupportVectors(), truth, metric_of("classification"), seed)
+    sources = [open_source(part, run.model.adapter) for part in (train, test)]
+    models = [run.model, *(random_twin(run.model, seed + 1 + i) for i in range(TWINS))]
+    views = [standardised(pooled(model, train), pooled(model, test)) for model in models]
+    kinds = {
+        "pretrained": judge.judged(views[:1]),
+        "raw": judge.judged([raw_view(run.model.adapter, *sources)[0]]),
+        "random_init": judge.judged(views[1:]),
+    }
+    return {
+        "set": name,
+        "steps": steps,
+        "seed": seed,
+        "pretraining_seconds": round(seconds),
+        "last": run.history[-1],
+        "accuracy": {kind: shown(found) for kind, found in kinds.items()},
+        "machine": machine(),
+    }
+
+
+def pooled(model: anymae.Model, series: Array) -> torch.Tensor:
+    """(n, 4 depth width) float32 features of series (n, T, C)."""
+    patch = model.adapter.token_shape[0]
+    rows = []
+    for layer in range(model.encoder.config.depth):
+        phases = []
+        for phase in range(PHASES):
+            begun = np.roll(series, -phase * patch // PHASES, axis=1)
+            tokens = [torch.from_numpy(t) for t in model.embed(begun, pool=None, layer=layer)]
+            phases.append([
+                torch.stack([t.mean(0) for t in tokens]),
+                torch.stack([t.square().mean(0) for t in tokens]),
+                torch.stack([t.amax(0) for t in tokens]),
+                torch.stack([t.amin(0) for t in tokens]),
+            ])  # fmt: skip
+        mean, square, high, low = (torch.stack(part) for part in zip(*phases, strict=True))
+        middle = mean.mean(0)
+        deviation = (square.mean(0) - middle.square()).clamp(min=0).sqrt()
+        rows += [middle, deviation, high.amax(0), low.amin(0)]
+    return torch.cat(rows, 1)
+
+
+def shown(found: Judged) -> dict[str, Any]:
+    """A score as JSON."""
+    return {"value": found.score.value, "interval": list(found.score.interval)}
+
+
+def main() -> None:
+    """See the module's docstring."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("set", choices=sorted(OPTIONS))
+    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("runs/ucr"))
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    result = measure(options.data, options.set, options.steps, options.out, options.seed)
+    print(json.dumps(result, indent=1))
+    if options.json:
+        command = f"python -m anymae.benchmarks.quality.ucr DATA {' '.join(sys.argv[2:])}"
+        options.json.write_text(json.dumps({"command": command, **result}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
