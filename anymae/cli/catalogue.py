@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from typing import Annotated
+from collections.abc import Iterable
+from typing import Annotated, Any
 
 import typer
 from pydantic import BaseModel
@@ -16,6 +17,7 @@ from anymae.recipe import Recipe
 
 def recipes(
     name: Annotated[str | None, typer.Argument(help="Explain this one, slot by slot.")] = None,
+    markdown: Annotated[bool, typer.Option(help="As a page (docs/recipes.md).")] = False,
 ) -> None:
     """List the published methods, or explain one beside MAE."""
     from anymae.registry import recipe, recipes
@@ -23,11 +25,44 @@ def recipes(
     if name is not None:
         _explain(recipe(name), recipe("mae"))
         return
+    if markdown:
+        typer.echo(recipe_page(recipes().values(), recipe("mae")))
+        return
     table = Table("recipe", "year", "what it does", "paper", box=None)
     for one in recipes().values():
         mark = "" if one.verified else " (unverified)"
         table.add_row(one.name + mark, str(one.year), one.summary, one.paper)
     Console().print(table)
+
+
+def recipe_page(every: Iterable[Recipe], mae: Recipe) -> str:
+    """A page in Markdown: what each method does, which slots differ from MAE's, what differs from
+    its paper, and what it needs of a modality."""
+    lines = [
+        "# Recipes",
+        "",
+        "Every method is a choice in each slot; slots that are not named are MAE's. "
+        "`anymae recipes NAME` shows one slot by slot. This page is the output of "
+        "`anymae recipes --markdown`.",
+    ]
+    for one in sorted(every, key=lambda r: (r.year, r.name)):
+        theirs = {slot: _said_all(part) for slot, part in one.parts.items()}
+        own = {slot: said for slot, said in theirs.items() if said != _said_all(mae.parts[slot])}
+        lines += ["", f"## {one.name}", "", f"{one.paper}. {one.summary}", ""]
+        lines += [f"- {slot}: `{said}`" for slot, said in own.items()]
+        if one.needs:
+            lines.append(f"- needs: {', '.join(sorted(one.needs))}")
+        if one.differs:
+            lines.append(f"- differs: {one.differs}")
+        if not one.verified:
+            lines.append("- unverified: the facts were not checked at their source")
+    return "\n".join(lines)
+
+
+def _said_all(part: BaseModel | tuple[BaseModel, ...]) -> str:
+    if isinstance(part, tuple):
+        return "; ".join(_said(one) for one in part) or "none"
+    return _said(part)
 
 
 def _explain(one: Recipe, mae: Recipe) -> None:
@@ -38,9 +73,9 @@ def _explain(one: Recipe, mae: Recipe) -> None:
     table = Table("slot", one.name, *([] if one.name == "mae" else ["mae"]), box=None)
     for slot, part in one.parts.items():
         theirs = mae.parts[slot]
-        row = [slot, _said(part)]
+        row = [slot, _said_all(part)]
         if one.name != "mae":
-            row.append("same" if theirs == part else _said(theirs))
+            row.append("same" if theirs == part else _said_all(theirs))
         table.add_row(*row)
     console.print(table)
 
@@ -48,10 +83,16 @@ def _explain(one: Recipe, mae: Recipe) -> None:
 def _said(part: BaseModel) -> str:
     fields = part.model_dump(mode="json")
     kind = fields.pop("kind", None)
-    told = [
-        f"{k}={v['kind'] if isinstance(v, dict) else v}" for k, v in fields.items() if v is not None
-    ]
+    told = [f"{k}={_flat(v)}" for k, v in fields.items() if v is not None]
     return " ".join(([kind] if kind else []) + told)
+
+
+def _flat(value: Any) -> Any:
+    """A part inside a part: its kind, and its numbers where it has any."""
+    if not isinstance(value, dict):
+        return value
+    numbers = ", ".join(f"{k}={v}" for k, v in value.items() if k != "kind" and v is not None)
+    return f"{value['kind']}({numbers})" if numbers else value["kind"]
 
 
 def modalities() -> None:

@@ -89,8 +89,8 @@ MASKALIGN = Recipe(
     "CVPR 2023",
     year=2023,
     summary="Seen tokens, drawn by attention, match a teacher that sees all; content is asked too.",
-    differs="The teacher is a moving average of the student, not CLIP; without CLIP the alignment "
-    "alone collapses, so MAE's goal stays; the last block only.",
+    differs="The teacher is a moving average of the student, not CLIP, so MAE's goal stays beside "
+    "the alignment; the last block only.",
     mask=Mask(priority=AttentionPriority(hide="sampled"), budget=RatioBudget(ratio=0.7)),
     target=Content(normalise="token"),
     teacher=EmaTeacher(),
