@@ -43,7 +43,7 @@ class Trivial:
 @torch.no_grad()
 def trivial(model: Model, batches: Sequence[Packed]) -> Trivial:
     """Score the trivial predictors on batches (with keys). Position means are learned from the
-    very samples scored, which favours them a little."""
+    very samples scored, each token's own target left out."""
     drawn = [(packed, model.recipe.mask.draw(packed, model)) for packed in batches]
     targets = [_targets(model, packed, roles) for packed, roles in drawn]
     says_content = isinstance(model.recipe.target, Content)
@@ -53,7 +53,7 @@ def trivial(model: Model, batches: Sequence[Packed]) -> Trivial:
         if not roles.of_ask.total:
             continue
         asked, hidden = target[roles.ask], packed.select(roles.ask, roles.of_ask)
-        guesses = means.at(packed.coords[roles.ask]), _context_mean(packed, roles, target)
+        guesses = means.at(packed.coords[roles.ask], asked), _context_mean(packed, roles, target)
         for i, guess in enumerate(guesses):
             said = model.adapter.as_prediction(guess, hidden) if says_content else guess
             totals[i] += float(model.score(said, asked, hidden).double().sum())
@@ -75,19 +75,23 @@ def _context_mean(packed: Packed, roles: Roles, target: Tensor) -> Tensor:
 
 
 class _PositionMeans:
-    """The mean target at each coordinate; where a coordinate is rare, close to the global mean."""
+    """The mean target at each coordinate; where a coordinate is rare, close to the global mean.
+
+    A token's own target is left out: where every place is another (real numbers), it would be half
+    of the guess.
+    """
 
     def __init__(self, coords: Sequence[Tensor], targets: Sequence[Tensor]) -> None:
         everything = torch.cat(list(targets)).double()
         self.places, which = torch.unique(torch.cat(list(coords)), dim=0, return_inverse=True)
-        overall = everything.mean(0)
-        total = everything.new_zeros(len(self.places), everything.shape[1])
-        total.index_add_(0, which, everything)
-        count = torch.bincount(which, minlength=len(self.places))[:, None]
-        self.means = ((total + overall) / (count + 1)).float()
+        total = everything.mean(0).repeat(len(self.places), 1)
+        self.total = total.index_add_(0, which, everything)
+        self.count = torch.bincount(which, minlength=len(self.places))[:, None]
 
-    def at(self, coords: Tensor) -> Tensor:
+    def at(self, coords: Tensor, own: Tensor) -> Tensor:
+        """(A, F) guesses for tokens at ``coords`` whose targets are ``own``."""
         _, index = torch.unique(torch.cat([self.places, coords]), dim=0, return_inverse=True)
         place_of = torch.empty_like(index[: len(self.places)])
         place_of[index[: len(self.places)]] = torch.arange(len(self.places), device=index.device)
-        return self.means[place_of[index[len(self.places) :]]]
+        place = place_of[index[len(self.places) :]]
+        return ((self.total[place] - own) / self.count[place]).float()

@@ -63,8 +63,9 @@ def _at_most(samples: int, sample_bytes: float) -> int:
 def _first_batches(
     source: Source, adapter: Adapter, training: Resolved, seed: int, samples: int
 ) -> list[Packed]:
-    """What training sees first, augmented as it will be."""
-    plan = Plan(len(source), min(training.batch_size, 64), samples, seed)
+    """What training sees first, augmented as it will be; no sample twice: a place that only one
+    sample has would tell its content."""
+    plan = Plan(len(source), min(training.batch_size, 64), min(samples, len(source)), seed)
     batches = Batches(source, adapter, plan, skip_bad=training.on_bad_sample == "skip")
     found = [batches[step] for step in range(plan.steps)]
     for batch in found:

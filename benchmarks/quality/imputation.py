@@ -19,14 +19,14 @@ from typing import Any
 import anymae
 from anymae.benchmarks.quality.tables import ENCODER, LABELS, pretrained, read
 from anymae.benchmarks.speed.machine import machine
+from anymae.evaluation.protocols.imputation import Imputation
 
 
 def measure(data: Path, name: str, options: argparse.Namespace) -> dict[str, Any]:
     """One table: what is printed and saved."""
     train, test = read(data, name)
     run = pretrained(name, train, options.steps, options.out)
-    protocol = {"kind": "imputation", "missing": options.missing}
-    scores = anymae.evaluate(run.model, train, test, protocol=protocol)
+    scores = anymae.evaluate(run.model, train, test, protocol=Imputation(missing=options.missing))
     print(scores, flush=True)
     columns = [column for column in train.columns if column != LABELS[name]]
     ratios = scores.details["relative error by place"]

@@ -15,7 +15,7 @@ import sys
 import time
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from anymae.report.artifacts import save_scores
 ENCODER = anymae.EncoderConfig(width=96, depth=4, heads=3)
 OPTIONS = {"normalise": "none", "axes": 4, "rotate": "none", "stretch": (0.9, 1.1)}
 PROTOCOLS = ("svm", "linear", "knn")
-POOL = "max"
+POOL: Final = "max"
 
 
 def read(path: Path) -> tuple[list[Any], Any, Any]:

@@ -14,7 +14,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from anymae.report.artifacts import save_scores
 ENCODER = anymae.EncoderConfig(width=96, depth=4, heads=3)
 OPTIONS = {"normalise": "centre", "rotate": "any", "stretch": (0.9, 1.1)}
 PROTOCOLS = ("svm", "linear", "knn")
-POOL = "max"
+POOL: Final = "max"
 
 
 def measure(data: Path, steps: int, out: Path) -> dict[str, Any]:

@@ -18,8 +18,8 @@ class Features(BaseModel):
     """How C columns become F numbers.
 
     - ``standardise``: (x - ``mean``) / ``std``, column by column;
-    - ``centre``: (x - ``mean``) / ``std`` too, but with one ``std`` for all columns, so that rare
-      features are not blown up (0 and 1, bags of words);
+    - ``centre``: x - ``mean``: rare features are not blown up, and what all nodes share cannot be
+      the whole answer (0 and 1, bags of words);
     - ``keep``: as they are;
     - ``one-hot``: each column's ``codes``, and a last place for any other;
     - ``degree``: one-hot too, of the number of edges that enter a node, ``codes`` 0 to the cap,

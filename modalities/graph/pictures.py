@@ -40,6 +40,7 @@ def draw_graph(axes: Any, graph: Graph, x: Tensor, features: Features) -> None:
     size = float(np.clip(900 / graph.nodes, 6, 60))
     edge = [_LINE if k else "#3a424e" for k in known]
     axes.scatter(*places.T, s=size, c=colours, edgecolors=edge, linewidths=0.6, zorder=2)
+    axes.margins(0.08)
     axes.set_aspect("equal")
     axes.set_axis_off()
 

@@ -97,9 +97,7 @@ class Survey:
         mean, std = (), ()
         if kind in ("standardise", "centre"):
             variance = self.moments.squares / self.moments.count.clamp(min=1)
-            if kind == "centre":
-                variance = variance.mean().expand_as(variance)
-            deviation = variance.sqrt()
+            deviation = torch.ones_like(variance) if kind == "centre" else variance.sqrt()
             still = deviation <= 1e-12 * self.moments.mean.abs()
             mean = tuple(self.moments.mean.tolist())
             std = tuple(deviation.where(~still, 1.0).tolist())

@@ -21,7 +21,13 @@ from anymae.modalities.pointcloud.embedding import MiniPointNet, spread_out
 from anymae.modalities.pointcloud.files import EXTENSIONS, read_cloud
 from anymae.modalities.pointcloud.groups import group_counts, groups
 from anymae.modalities.pointcloud.options import PointCloudOptions
-from anymae.modalities.pointcloud.placing import centre_of, placed, radius_of
+from anymae.modalities.pointcloud.placing import (
+    Normalise,
+    centre_of,
+    placed,
+    principal_axes,
+    radius_of,
+)
 from anymae.modalities.pointcloud.points import points_of
 from anymae.modalities.pointcloud.summary import summary
 from anymae.modalities.pointcloud.survey import survey
@@ -87,7 +93,8 @@ class PointCloudAdapter(PointCloudOptions):
                 yield self._points(sample)
 
         found = survey(clouds(), self.axes)
-        normalise = self.normalise or ("sphere" if self.tokens == "groups" else "none")
+        of_voxels: Normalise = "centre" if self.align else "none"
+        normalise = self.normalise or ("sphere" if self.tokens == "groups" else of_voxels)
         learned = {
             "normalise": normalise,
             "stretch": self.stretch or ((2 / 3, 1.5) if self.tokens == "groups" else (0.95, 1.05)),
@@ -114,7 +121,7 @@ class PointCloudAdapter(PointCloudOptions):
         return self.batch_tokenize([sample]).split()[0]
 
     def batch_tokenize(self, samples: Sequence[Any], device: torch.device | str = "cpu") -> Packed:
-        clouds, centres, scales = zip(*map(self._placed, samples), strict=True)
+        clouds, contexts = zip(*map(self._placed, samples), strict=True)
         on_device = [torch.from_numpy(cloud).to(device) for cloud in clouds]
         if self.tokens == "voxels":
             sizes = torch.tensor(self._fitted("voxel_size"), device=device)
@@ -126,8 +133,8 @@ class PointCloudAdapter(PointCloudOptions):
             counts = group_counts([len(c) for c in clouds], size, self.overlap, self.max_groups)
             packed = groups(on_device, self.axes, size, self._fitted("spread"), counts)
         context = {
-            "centre": torch.from_numpy(np.stack(centres)).to(device),
-            "scale": torch.tensor(scales, dtype=torch.float32, device=device),
+            name: torch.from_numpy(np.stack([c[name] for c in contexts])).to(device)
+            for name in contexts[0]
         }
         return Packed(packed.values, packed.coords, packed.segments, packed.side, context)
 
@@ -138,9 +145,15 @@ class PointCloudAdapter(PointCloudOptions):
         there = tokens.side[OBSERVED].unflatten(1, self.token_shape)[..., 0]
         cloud = points[there & points.isfinite().all(-1)].cpu().double().numpy()
         unit = self._units(float(tokens.context["scale"]))
-        where = cloud[:, : self.axes] * unit + tokens.context["centre"].cpu().double().numpy()
+        where = cloud[:, : self.axes] * unit
         features = cloud[:, self.axes :] * np.asarray(self._fitted("feature_std"))
         features = features + np.asarray(self._fitted("feature_mean"))
+        if self.align:
+            back = tokens.context["turn"].cpu().double().numpy().T
+            where[:, :3] = where[:, :3] @ back
+            if self.normals:
+                features[:, :3] = features[:, :3] @ back
+        where += tokens.context["centre"].cpu().double().numpy()
         return np.concatenate([where, features], 1).astype(self._fitted("dtype"))
 
     def raw_features(self, tokens: Tokens) -> Tensor:
@@ -187,8 +200,8 @@ class PointCloudAdapter(PointCloudOptions):
             extent=self.extent,
         )
 
-    def _placed(self, sample: Any) -> tuple[np.ndarray, np.ndarray, float]:
-        """A cloud (n, C) float32 around 0 with standardised features; its centre (A,) and scale."""
+    def _placed(self, sample: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """A cloud (n, C) float32 around 0 with standardised features, and what undoes that."""
         points = self._points(sample)
         normalise = self._fitted("normalise")
         centre = centre_of(points, self.axes, normalise, self._fitted("origin"))
@@ -197,10 +210,17 @@ class PointCloudAdapter(PointCloudOptions):
             scale = radius_of(points, centre)
         if self.tokens == "voxels":
             scale = 1.0
-        where = placed(points, centre, self._units(scale))
-        features = points[:, self.axes :] - np.asarray(self._fitted("feature_mean"))
+        turn = principal_axes(points, centre) if self.align else None
+        where = placed(points, centre, self._units(scale), turn)
+        features = points[:, self.axes :]
+        if turn is not None and self.normals:
+            features[:, :3] = features[:, :3] @ turn
+        features = features - np.asarray(self._fitted("feature_mean"))
         features = (features / np.asarray(self._fitted("feature_std"))).astype(np.float32)
-        return np.concatenate([where, features], 1), centre, scale
+        context = {"centre": centre, "scale": np.array(scale, np.float32)}
+        if turn is not None:
+            context["turn"] = turn.astype(np.float32)
+        return np.concatenate([where, features], 1), context
 
     def _units(self, scale: float) -> np.ndarray:
         """(A,) the data's units in one of ours."""

@@ -24,9 +24,10 @@ class PointCloudOptions(Adapter):
 
     ``normalise="sphere"`` moves each cloud to its mean and into the unit sphere; ``"centre"`` moves
     it but divides by one scale learned from the data, so that sizes stay comparable; ``"none"``
-    also keeps places. ``axes=4``: the fourth number is time, which counts for nearness
-    ``time_weight`` times. ``extent`` (three lowest, three highest) crops. ``normals`` and
-    ``attributes`` say what files and Open3D clouds give beside places.
+    also keeps places. ``align`` turns each cloud into its own principal axes. ``axes=4``: the
+    fourth number is time, which counts for nearness ``time_weight`` times. ``extent`` (three
+    lowest, three highest) crops. ``normals`` and ``attributes`` say what files and Open3D clouds
+    give beside places.
 
     Pretraining turns clouds (``rotate`` about ``up``, or any axis), stretches each axis by
     U(``stretch``), moves them by up to ``shift`` and draws ``sample_points`` of them. Fields that
@@ -42,6 +43,7 @@ class PointCloudOptions(Adapter):
     max_voxels: PositiveInt = 4096
 
     normalise: Normalise | None = None
+    align: bool = False
     axes: Literal[3, 4] = 3
     time_weight: PositiveFloat = 1.0
     extent: Extent | None = None
@@ -79,6 +81,9 @@ class PointCloudOptions(Adapter):
                              "place with tokens=voxels")  # fmt: skip
         if self.tokens == "voxels" and self.axes == 4:
             raise ValueError("axes=4 needs tokens=groups: voxels are cells of space")
+        if self.align and self.normalise == "none":
+            raise ValueError("align=True turns clouds about their means: it needs normalise=centre "
+                             "or sphere")  # fmt: skip
         if self.extent and any(
             a >= b for a, b in zip(self.extent[:3], self.extent[3:], strict=True)
         ):

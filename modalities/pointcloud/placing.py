@@ -29,6 +29,20 @@ def radius_of(points: np.ndarray, centre: np.ndarray) -> float:
     return radius if radius > 0 else 1.0
 
 
-def placed(points: np.ndarray, centre: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """(n, A) float32 places of a cloud (n, C) from ``centre`` (A,), in units ``unit`` (A,)."""
-    return ((points[:, : len(centre)] - centre) / unit).astype(np.float32)
+def principal_axes(points: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """(3, 3) with the cloud's own axes in its columns: the directions of largest, middle and
+    smallest variance, each pointing to the side of its longer tail (positive third moment)."""
+    moved = points[:, :3] - centre[:3]
+    own = np.linalg.eigh(moved.T @ moved)[1][:, ::-1]
+    return own * np.where(((moved @ own) ** 3).sum(0) < 0, -1.0, 1.0)
+
+
+def placed(
+    points: np.ndarray, centre: np.ndarray, unit: np.ndarray, turn: np.ndarray | None
+) -> np.ndarray:
+    """(n, A) float32 places of a cloud (n, C) from ``centre`` (A,), along the columns of ``turn``
+    (3, 3) if given, in units ``unit`` (A,)."""
+    moved = points[:, : len(centre)] - centre
+    if turn is not None:
+        moved[:, :3] = moved[:, :3] @ turn
+    return (moved / unit).astype(np.float32)

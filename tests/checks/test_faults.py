@@ -30,4 +30,5 @@ def test_every_promise_has_a_fault():
 
 @pytest.mark.parametrize(("promise", "fault"), FAULTS, ids=[f.__name__ for _, f in FAULTS])
 def test_a_fault_is_found_and_nothing_else(promise, fault):
-    assert broken(fault, skip=["learns"]) == (promise,)
+    slow = {"learns", "every_recipe_fits"} - {promise}
+    assert broken(fault, skip=slow) == (promise,)

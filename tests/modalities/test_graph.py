@@ -67,17 +67,12 @@ def test_a_feature_that_never_varies_is_no_danger():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int64", "bool"])
-def test_zeros_and_ones_are_centred_on_one_scale(dtype):
+def test_zeros_and_ones_are_centred(dtype):
     x = np.array([[0, 1, 0], [1, 1, 0], [0, 1, 0], [1, 1, 1]]).astype(dtype)
     sample = Graph.of(x, RING)
     adapter = fitted([sample])
     assert adapter.node_code.kind == "centre"
-    values = adapter.tokenize(sample).values
-    close(values.mean(0), np.zeros(3))
-    assert values.square().mean() == pytest.approx(1, abs=1e-5)
-    steps = values.amax(0) - values.amin(0)
-    assert steps[1] == 0
-    assert steps[0] == pytest.approx(float(steps[2]))
+    close(adapter.tokenize(sample).values, x.astype(np.float64) - [0.5, 1, 0.25])
     close(come_back([sample])[0].x, x.astype(np.float32))
 
 

@@ -97,7 +97,7 @@ def test_centres_are_far_from_one_another():
     adapter = fitted([sample], group_size=32)
     coords = adapter.tokenize(sample).coords
     draw = torch.from_numpy(sample)[torch.randperm(1000)[: len(coords)]]
-    draw = (draw - draw.mean(0)) / adapter._placed(sample)[2]
+    draw = (draw - draw.mean(0)) / float(adapter.tokenize(sample).context["scale"])
     closest = [torch.cdist(x, x).fill_diagonal_(9).amin(1).mean() for x in (coords, draw)]
     assert closest[0] > 1.5 * closest[1]
 
@@ -270,6 +270,39 @@ def test_a_sweep_is_quick_and_bounded():
     tokens = adapter.tokenize(sample)
     assert len(tokens) == 2000
     assert adapter.numbers("mae")["encoder.layout"] == "window"
+
+
+# Own axes
+
+
+@pytest.mark.parametrize("options", [{"group_size": 8}, voxels(normalise="centre")], ids=TOKENS)
+def test_aligned_tokens_know_no_rotation_and_come_back_turned(options):
+    sample = cloud(200, dtype="float64") * [1, 2, 4]
+    normals = np.random.default_rng(1).normal(size=(200, 3))
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    sample = np.concatenate([sample, normals], 1)
+    adapter = fitted([sample], align=True, normals=True, **options)
+    wanted = adapter.tokenize(sample)
+    for seed in range(3):
+        turn = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0]
+        turned = np.concatenate([sample[:, :3] @ turn, normals @ turn], 1)
+        tokens = adapter.tokenize(turned)
+        apart = torch.cdist(tokens.coords.double(), wanted.coords.double()).amin(1)
+        assert apart.max() < 1e-4
+        same(tokens.coords.double().numpy(), wanted.coords.double().numpy())
+        found = adapter.untokenize(tokens)
+        assert np.abs(found[:, None] - turned[None]).max(-1).min(1).max() < 1e-4
+
+
+def test_own_axes_are_ordered_by_variance_and_point_to_the_longer_tail():
+    draw = np.random.default_rng(0)
+    sample = draw.exponential(size=(500, 3)) * [1, 9, 3]
+    adapter = fitted([sample], align=True, normalise="centre", **voxels(voxel_size=(30, 30, 30)))
+    own = adapter._placed(sample)[0].astype(np.float64)
+    assert (np.diff(own.var(0)) < 0).all()
+    assert ((own**3).sum(0) > 0).all()
+    # The longest axis of the data is its second.
+    assert np.corrcoef(own[:, 0], adapter._points(sample)[:, 1])[0, 1] > 0.99
 
 
 # Time, crops
@@ -509,6 +542,7 @@ def test_wrong_normals_are_refused():
         ({"tokens": "voxels", "normalise": "sphere"}, "normalise=sphere"),
         ({"tokens": "voxels", "axes": 4}, "axes=4 needs tokens=groups"),
         ({"extent": (0, 0, 0, 1, 1, 0)}, "extent is"),
+        ({"align": True, "normalise": "none"}, "align=True turns clouds about their means"),
         ({"axes": 5}, "axes"),
         ({"group_size": 0}, "group_size"),
     ],

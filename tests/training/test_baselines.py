@@ -39,7 +39,8 @@ def by_hand(net) -> tuple[float, float]:
         for i in role.ask.tolist():
             place, target = some[i]
             mates = [some[j][1] for j in seen if owner[j] == owner[i]]
-            position += error(np.mean(places[place], axis=0) - target).mean()
+            others = (np.sum(places[place], axis=0) - target) / (len(places[place]) - 1)
+            position += error(others - target).mean()
             context += error(np.mean(mates, axis=0) - target).mean()
             count += 1
     return position / count, context / count
@@ -66,6 +67,13 @@ def test_positions_that_say_everything_are_found_out():
     found = trivial(model(RAW), [packed])
     assert found.position_mean < 1e-4 < 0.1 < found.context_mean
     assert found.best == found.position_mean
+
+
+def test_places_that_no_two_tokens_share_say_nothing():
+    packed = batch([(3, 3)] * 20)
+    packed.coords.copy_(torch.arange(len(packed.coords)).repeat(2, 1).T)
+    found = trivial(model(RAW), [packed])
+    assert found.position_mean == pytest.approx(1, abs=0.2)
 
 
 def test_samples_that_are_constant_are_found_out():

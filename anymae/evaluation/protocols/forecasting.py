@@ -44,7 +44,7 @@ class ForecastingProbe(OwnProtocol, kind="forecasting"):
     look_back: PositiveInt | None = None
     stride: PositiveInt = 1
     penalties: tuple[float, ...] = Field(
-        default=(1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 10.0), min_length=1
+        default=(1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 0.3, 1.0, 3.0, 10.0, 30.0), min_length=1
     )
     held: float = Field(default=0.2, gt=0, lt=1)
 
