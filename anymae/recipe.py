@@ -90,8 +90,8 @@ class Recipe(BaseModel):
             )
         if self.mask.priority.needs_cls and encoder is not None and not encoder.cls:
             raise IncompatibleRecipe(
-                f"recipe {self.name!r}: mask.priority={self.mask.priority.kind} needs a class token,"
-                f" which the {adapter.name} modality's encoder does not have here",
+                f"recipe {self.name!r}: mask.priority={self.mask.priority.kind} needs a class "
+                f"token, which the {adapter.name} modality's encoder does not have here",
                 hint="Set encoder.cls=true.",
             )
         for goal in self.also:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -139,7 +138,8 @@ def main() -> None:
     result = measure(options.data, options.steps, options.seeds, options.out)
     print(json.dumps({k: v for k, v in result.items() if k != "runs"}, indent=1))
     if options.json:
-        command = f"python -m anymae.benchmarks.quality.cora DATA {' '.join(sys.argv[2:])}"
+        command = f"python -m anymae.benchmarks.quality.cora DATA"
+        command += f" --steps {options.steps} --seeds {options.seeds}"
         options.json.write_text(json.dumps({"command": command, **result}, indent=1) + "\n")
 
 

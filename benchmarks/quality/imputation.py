@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,8 @@ def measure(data: Path, name: str, options: argparse.Namespace) -> dict[str, Any
     """One table: what is printed and saved."""
     train, test = read(data, name)
     run = pretrained(name, train, options.steps, options.out)
-    scores = anymae.evaluate(run.model, train, test, protocol=Imputation(missing=options.missing))
+    protocol = Imputation(missing=options.missing, train_rows=len(train))
+    scores = anymae.evaluate(run.model, train, test, protocol=protocol)
     print(scores, flush=True)
     columns = [column for column in train.columns if column != LABELS[name]]
     ratios = scores.details["relative error by place"]
@@ -38,6 +38,7 @@ def measure(data: Path, name: str, options: argparse.Namespace) -> dict[str, Any
         "mean_or_mode": 1.0,
         "mae_minus_neighbours": list(scores.over_raw.interval),
         "by_column": dict(zip(columns, ratios, strict=True)),
+        "train_rows": scores.train_samples,
         "test_rows": scores.test_samples,
         "pretraining_seconds": round(run.history[-1]["seconds"]),
     }
@@ -58,10 +59,10 @@ def main() -> None:
         found[name] = measure(options.data, name, options)
         print(json.dumps({name: found[name]}, indent=1), flush=True)
     if options.json:
-        command = f"python -m anymae.benchmarks.quality.imputation DATA {' '.join(sys.argv[2:])}"
+        tables = " ".join(options.tables)
         result = {
-            "command": command,
-            "missing": options.missing,
+            "command": "python -m anymae.benchmarks.quality.imputation DATA "
+            f"--tables {tables} --steps {options.steps} --missing {options.missing}",
             "encoder": ENCODER.model_dump(),
             "tables": found,
             "scikit-learn": version("scikit-learn"),

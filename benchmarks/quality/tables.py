@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -42,7 +41,7 @@ TUNING: dict[str, Any] = {
     "augment": False,
 }
 CHOSEN: dict[str, dict[str, Any]] = {
-    "adult": {"epochs": 5, "lr": 1e-3},
+    "adult": {"epochs": 8, "lr": 1e-3},
     "california_housing": {"epochs": 14, "lr": 1e-3},
     "hr_job_change": {"epochs": 3, "lr": 5e-4},
 }
@@ -152,8 +151,10 @@ def main() -> None:
         found[name] = measure(options.data, name, options)
         print(json.dumps({name: found[name]}, indent=1), flush=True)
     if options.json:
+        tables = " ".join(options.tables)
         result = {
-            "command": f"python -m anymae.benchmarks.quality.tables DATA {' '.join(sys.argv[2:])}",
+            "command": "python -m anymae.benchmarks.quality.tables DATA "
+            f"--tables {tables} --steps {options.steps} --seeds {options.seeds}",
             "encoder": ENCODER.model_dump(),
             "tuning": TUNING | {"by_table": CHOSEN},
             "tables": found,

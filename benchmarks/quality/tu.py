@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -127,7 +126,8 @@ def main() -> None:
     result = measure(options.data, options.name, options.steps, options.seeds, options.out)
     print(json.dumps({k: v for k, v in result.items() if k != "runs"}, indent=1))
     if options.json:
-        command = f"python -m anymae.benchmarks.quality.tu DATA {' '.join(sys.argv[2:])}"
+        command = f"python -m anymae.benchmarks.quality.tu DATA {options.name}"
+        command += f" --steps {options.steps} --seeds {options.seeds}"
         options.json.write_text(json.dumps({"command": command, **result}, indent=1) + "\n")
 
 

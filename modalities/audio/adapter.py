@@ -28,7 +28,14 @@ from anymae.modalities.audio.patches import patched, unpatched
 from anymae.modalities.audio.picture import draw_spectrogram
 from anymae.modalities.audio.spectrogram import FrontEnd, refuse_unknown
 from anymae.modalities.audio.survey import Survey, most_common
-from anymae.modalities.audio.waveforms import as_waveform, random_part, resampled, split, uniform
+from anymae.modalities.audio.waveforms import (
+    as_waveform,
+    random_part,
+    resampled,
+    split,
+    trimmed,
+    uniform,
+)
 from anymae.parts import explain_invalid
 from anymae.registry import register
 from anymae.tokens import OBSERVED, Packed, Tokens
@@ -44,10 +51,11 @@ class AudioAdapter(Adapter):
     measures ``n_mels`` bands between ``low`` and ``high`` Hz every ``hop_ms`` in windows of
     ``window_ms``. ``patch_size`` is (frames, bands); (p, n_mels) makes frame tokens.
 
-    With ``top_db`` log-mel values are relative to the loudest of their clip, and none lies more
-    than so many decibels below it: loudness and quiet background disappear. ``mean`` and ``std``
-    (one number, or one a band) standardise them; with ``centre="clip"`` each band's mean over the
-    clip itself takes the place of ``mean``, and the colour of the microphone disappears.
+    With ``trim_db`` a clip begins and ends with its first and last window that is at most so many
+    decibels below its loudest. With ``top_db`` log-mel values are relative to the loudest of their
+    clip, and none lies more than so many decibels below it: loudness and background disappear.
+    ``mean`` and ``std`` (one number, or one a band) standardise them; with ``centre="clip"`` each
+    band's mean over the clip takes the place of ``mean``, and the microphone's colour disappears.
 
     Fields that are None are learned from the data by ``fit``. Pretraining takes a random part of
     at most ``max_seconds`` and of a fraction U(``crop``) of the clip, plays it faster or slower by
@@ -69,6 +77,7 @@ class AudioAdapter(Adapter):
     low: float = Field(default=20.0, ge=0)
     high: PositiveFloat | None = None
     patch_size: tuple[PositiveInt, PositiveInt] | None = None
+    trim_db: PositiveFloat | None = None
     top_db: PositiveFloat | None = None
     centre: Literal["data", "clip"] = "data"
     mean: tuple[float, ...] | None = None
@@ -133,8 +142,7 @@ class AudioAdapter(Adapter):
             begin = (clip.shape[1] - kept) // 2
             wanted = self.sample_rate or round(rate)
             front_end = self._front_end(wanted)
-            middle = resampled(clip[:, begin : begin + kept], rate, wanted)
-            _refuse_short(middle, front_end)
+            middle = self._ready(clip[:, begin : begin + kept], rate, front_end)
             survey = surveys.setdefault(wanted, Survey(front_end.bands))
             log_mel = front_end.log_mel(list(middle))
             survey.add(self._levels(log_mel, Segments.of_lengths([len(log_mel)]))[0])
@@ -174,8 +182,7 @@ class AudioAdapter(Adapter):
         clips = []
         for sample in samples:
             clip, own_rate = self._clip(sample)
-            clips.append(resampled(clip.to(device), own_rate, rate))
-            _refuse_short(clips[-1], front_end)
+            clips.append(self._ready(clip.to(device), own_rate, front_end))
         waveforms = [waveform for clip in clips for waveform in clip]
         counts = Segments.of_lengths(front_end.frames(len(waveform)) for waveform in waveforms)
         channels = Segments.of_lengths(len(clip) for clip in clips)
@@ -269,6 +276,20 @@ class AudioAdapter(Adapter):
         clip = as_waveform(waveform)
         return (clip.mean(0, keepdim=True) if self.channels == "mix" else clip), rate
 
+    def _ready(self, clip: Tensor, rate: float, front_end: FrontEnd) -> Tensor:
+        """A clip (C, N) of some rate as the front end takes it. Raises ``BadInput``."""
+        clip = resampled(clip, rate, front_end.rate)
+        if front_end.frames(clip.shape[1]) == 0:
+            raise BadInput(
+                "the recording is shorter than one frame",
+                found=f"{clip.shape[1]} samples at {front_end.rate} Hz",
+                expected=f"at least {front_end.window}",
+                hint="Leave it out, or give a smaller modality_options window_ms.",
+            )
+        if self.trim_db is None:
+            return clip
+        return trimmed(clip, front_end.window, front_end.hop, self.trim_db)
+
     def _levels(self, log_mel: Tensor, of_clips: Segments) -> tuple[Tensor, dict[str, Tensor]]:
         """Log-mel values (T, M) as they are standardised, and what undoes it."""
         if self.top_db is None:
@@ -280,13 +301,3 @@ class AudioAdapter(Adapter):
 
     def _per_band(self, field: str, device: torch.device | str) -> Tensor:
         return torch.tensor(self._fitted(field), device=device)
-
-
-def _refuse_short(clip: Tensor, front_end: FrontEnd) -> None:
-    if front_end.frames(clip.shape[1]) == 0:
-        raise BadInput(
-            "the recording is shorter than one frame",
-            found=f"{clip.shape[1]} samples at {front_end.rate} Hz",
-            expected=f"at least {front_end.window}",
-            hint="Leave it out, or give a smaller modality_options window_ms.",
-        )

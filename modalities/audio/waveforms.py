@@ -140,6 +140,14 @@ def torchaudio_module() -> Any:
     return torchaudio
 
 
+def trimmed(waveform: Tensor, window: int, hop: int, decibels: float) -> Tensor:
+    """(C, N) from the first to the last window whose power, over all channels, is at most so many
+    decibels below that of the loudest: silence before and after falls away, pauses stay."""
+    power = waveform.square().mean(0).unfold(0, window, hop).mean(1)
+    loud = (power >= power.max() * 10 ** (-decibels / 10)).nonzero()[:, 0]
+    return waveform[:, int(loud[0]) * hop : int(loud[-1]) * hop + window]
+
+
 def uniform(low: float, high: float, generator: torch.Generator) -> float:
     """One number from U(low, high)."""
     return low + (high - low) * float(torch.rand((), generator=generator))

@@ -104,7 +104,7 @@ def test_the_embedding_knows_silence_from_nothing():
 @given(
     st.lists(st.integers(200, 4000), min_size=1, max_size=5),
     st.sampled_from(["mel", "kaldi"]),
-    st.sampled_from([{}, {"centre": "clip"}, {"top_db": 30.0}]),
+    st.sampled_from([{}, {"centre": "clip"}, {"top_db": 30.0, "trim_db": 3.0}]),
 )
 def test_a_batch_equals_its_samples(lengths, front_end, levels):
     adapter = complete(front_end=front_end, **levels)
@@ -228,6 +228,21 @@ def test_loudness_can_be_taken_away(options):
 
 def tokens_known(adapter: Adapter, waveform: np.ndarray) -> torch.Tensor:
     return adapter.tokenize(waveform).side[OBSERVED]
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_silence_around_a_sound_is_trimmed_and_pauses_stay(channels):
+    adapter = complete(trim_db=30.0)
+    hush = 0.001 * noise(1600)
+    sound = np.r_[tone(500), hush, tone(800)]
+    waveform = np.stack([np.r_[hush, sound, hush]] * channels)
+    waveform[1:] *= 0.0
+    found = adapter.untokenize(adapter.tokenize(waveform))
+    wanted = adapter.untokenize(adapter.tokenize(sound))
+    # Windows of 25 ms every 10 ms: those that overlap the sound by little are loud enough.
+    assert len(wanted) <= len(found) <= len(wanted) + 4
+    assert len(adapter.untokenize(adapter.tokenize(hush))) > 15
+    assert len(adapter.untokenize(adapter.tokenize(np.zeros(1000, np.float32)))) == 13
 
 
 def test_nothing_lies_further_below_the_loudest_than_top_db():
