@@ -2,10 +2,9 @@
 
     python examples/protein.py
 
-Sequences are made up by a small grammar: segments of helix or strand between loops. Both mix
-greasy and polar residues; a helix shows its greasy side every three or four residues, a strand
-every other one. A probe tells proteins made of helices from those made of strands by frozen
-features, beside the residues' counts and a random encoder.
+Sequences are made up: circular permutants of one ancestor, which have the same residues and begin
+in another of its four quarters, a third of them mutated, with a tail of any length. A probe tells
+the four by frozen features, beside the residues' counts, which cannot know, and a random encoder.
 """
 
 import textwrap
@@ -22,6 +21,7 @@ import anymae
 from anymae.losses import Loss
 
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"
+ANCESTOR = "AKELVRGDFTNPYQISHLWEKCGAVDTRMLNEQSFKIYPG"
 
 
 @anymae.register
@@ -68,41 +68,40 @@ class Protein(anymae.Adapter):
         return content.clamp(min=1e-4).log()
 
     def numbers(self, recipe: str) -> dict[str, Any]:
-        return {"mask.ratio": 0.25, "target.normalise": "none"} if recipe == "mae" else {}
+        return {"mask.ratio": 0.5, "target.normalise": "none"} if recipe == "mae" else {}
 
     def draw(self, axes: Any, sample: Any) -> None:
         axes.text(0, 0.5, textwrap.fill(sample, 20), family="monospace", size=5, va="center")
         axes.set_axis_off()
 
     def example(self, seed: int) -> str:
-        return protein(seed % 2, seed)
+        return protein(seed % 4, seed)
 
 
-def protein(strands: int, seed: int) -> str:
-    """A sequence of helices (0) or strands (1) between loops, about 60 residues long."""
+def protein(kind: int, seed: int) -> str:
+    """A methionine, the ancestor from one of its quarters on with a third of its residues mutated,
+    and a tail."""
     draw = np.random.default_rng(seed)
-    turn = np.pi if strands else np.radians(100)  # from one residue to the next, seen end on
-    letters = ""
-    for _ in range(draw.integers(3, 6)):
-        side = np.cos(turn * np.arange(draw.integers(8, 15)) + draw.uniform(0, 2 * np.pi))
-        for greasy in draw.random(len(side)) < 1 / (1 + np.exp(-6 * side)):
-            letters += draw.choice(list("AILVFM" if greasy else "DEKNQRST"))
-        letters += "".join(draw.choice(list("GPNDS"), size=draw.integers(2, 6)))
-    return letters
+    start = 10 * kind
+    residues = np.array(list(ANCESTOR[start:] + ANCESTOR[:start]))
+    mutated = draw.random(len(residues)) < 1 / 3
+    residues[mutated] = draw.choice(list(LETTERS), size=mutated.sum())
+    tail = draw.choice(list(LETTERS), size=draw.integers(0, 9))
+    return "M" + "".join(residues) + "".join(tail)
 
 
 def main(steps: int = 500, proteins: int = 800, out: Path | None = None) -> anymae.Scores:
     """Check, pretrain, evaluate, draw."""
     print(anymae.check_adapter(Protein, skip=["learns"]))
-    strands = np.arange(2 * proteins) % 2
-    sequences = [protein(kind, seed) for seed, kind in enumerate(strands)]
+    kinds = np.arange(2 * proteins) % 4
+    sequences = [protein(kind, seed) for seed, kind in enumerate(kinds)]
     known, asked = slice(0, proteins), slice(proteins, None)
     run = anymae.pretrain(
         sequences[known], Protein, size="nano", steps=steps, batch_size=32, lr=2e-3,
         validation=0.1, out=out or Path(mkdtemp()) / "protein",
     )  # fmt: skip
     scores = anymae.evaluate(
-        run.model, (sequences[known], strands[known]), (sequences[asked], strands[asked])
+        run.model, (sequences[known], kinds[known]), (sequences[asked], kinds[asked])
     )
     print(scores)
     run.model.reconstruct(sequences[asked][:4]).plot(run.path / "reconstruction.png")

@@ -138,7 +138,7 @@ def main() -> None:
     result = measure(options.data, options.steps, options.seeds, options.out)
     print(json.dumps({k: v for k, v in result.items() if k != "runs"}, indent=1))
     if options.json:
-        command = f"python -m anymae.benchmarks.quality.cora DATA"
+        command = "python -m anymae.benchmarks.quality.cora DATA"
         command += f" --steps {options.steps} --seeds {options.seeds}"
         options.json.write_text(json.dumps({"command": command, **result}, indent=1) + "\n")
 

@@ -27,6 +27,7 @@ from anymae.modalities.graph.natives import as_graph
 from anymae.modalities.graph.neighbourhoods import Neighbourhood, Neighbourhoods
 from anymae.modalities.graph.pictures import draw_graph
 from anymae.modalities.graph.survey import Survey
+from anymae.registry import recipe as recipe_named
 from anymae.registry import register
 from anymae.tokens import OBSERVED, Edges, Packed, Tokens
 
@@ -190,13 +191,10 @@ class GraphAdapter(Adapter):
             "encoder.layout": self.attention,
             "encoder.cls": False,
         }
+        if recipe_named(recipe).target.kind == "content":
+            chosen["target.normalise"] = "none"
         if recipe in ("mae", "simmim"):
-            chosen |= {
-                "mask.ratio": 0.5,
-                "mask.groups": "each",
-                "target.normalise": "none",
-                "training.lr": 1e-3,
-            }
+            chosen |= {"mask.ratio": 0.5, "mask.groups": "each", "training.lr": 1e-3}
             if self.node_code is not None and self.node_code.kind != "standardise":
                 chosen |= {"loss": "cosine", "loss.power": 2.0}
         if recipe == "mae" and self.attention == "edges":

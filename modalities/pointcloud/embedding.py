@@ -19,7 +19,8 @@ class MiniPointNet(nn.Module):
 
     As in Point-MAE (Pang et al. 2022), its widths in the same proportion to W, with layer norm
     instead of batch norm: statistics of a batch would make a cloud's features depend on what
-    else is in the batch, and on hidden tokens. Points that are not there have no say.
+    else is in the batch, and on hidden tokens. The last map follows the second maximum instead of
+    preceding it, at a K-th of the cost. Points that are not there have no say.
     """
 
     def __init__(self, points: int, numbers: int, width: int) -> None:
@@ -31,7 +32,8 @@ class MiniPointNet(nn.Module):
         )
         self.of_point = nn.Linear(middle, wide)
         self.of_set = nn.Linear(middle, wide, bias=False)
-        self.merge = nn.Sequential(nn.LayerNorm(wide), nn.ReLU(), nn.Linear(wide, width))
+        self.merge = nn.Sequential(nn.LayerNorm(wide), nn.ReLU())
+        self.out = nn.Linear(wide, width)
 
     def forward(self, visible: Packed) -> Tensor:
         points = visible.values.unflatten(1, self.shape)
@@ -40,7 +42,7 @@ class MiniPointNet(nn.Module):
         whole = _maximum(raised, absent)
         # One map of the pair (point, set) is the sum of a map of each.
         both = self.of_point(raised) + self.of_set(whole)[:, None]
-        return _maximum(self.merge(both), absent)
+        return self.out(_maximum(self.merge(both), absent))
 
 
 def _maximum(points: Tensor, absent: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ from anymae.modalities.tabular.natives import as_table, labels_of
 from anymae.modalities.tabular.pictures import draw_row
 from anymae.modalities.tabular.refill import refilled
 from anymae.modalities.tabular.tables import Rows, Table, of_samples
+from anymae.registry import recipe as recipe_named
 from anymae.registry import register
 from anymae.tokens import OBSERVED, Packed, Tokens
 
@@ -181,8 +182,10 @@ class TabularAdapter(Adapter):
         own: dict[str, Any] = {}
         if self.columns is not None:
             own["position"] = {"kind": "table", "shape": [len(self.columns)]}
+        if recipe_named(recipe).target.kind == "content":
+            own["target.normalise"] = "none"  # a cell is one number, or one of several categories
         if recipe == "mae":
-            own |= {"mask.ratio": 0.5, "target.normalise": "none"}
+            own["mask.ratio"] = 0.5
         if recipe == "simmim":
             own |= {"mask.groups": "each"}
         return own
