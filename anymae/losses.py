@@ -122,23 +122,29 @@ class ChamferLoss(Loss, kind="chamfer"):
         there = torch.ones_like(theirs[..., 0], dtype=torch.bool)
         if observed is not None:
             there = observed.unflatten(1, shape)[..., 0]
-        apart = (ours[:, :, None, : self.axes] - theirs[:, None, :, : self.axes]).square().sum(-1)
-        apart = apart.masked_fill(~there[:, None], float("inf"))
-        to_theirs, nearest_theirs = apart.min(2)
-        to_ours, nearest_ours = apart.min(1)
-        if self.norm == "euclidean":
-            to_theirs, to_ours = ((x + 1e-12).sqrt() for x in (to_theirs, to_ours))
-        forth = to_theirs + self._between(ours, _rows(theirs, nearest_theirs))
-        back = to_ours + self._between(theirs, _rows(ours, nearest_ours))
-        # A point that is not there has an infinite distance, and no say.
+        to_theirs, to_ours = self._nearest(ours, theirs, there)
+        forth = self._between(ours, _rows(theirs, to_theirs))
+        back = self._between(theirs, _rows(ours, to_ours))
         return forth.mean(1) + mean_known(back.masked_fill(~there, 0.0), there)
 
-    def _between(self, points: Tensor, nearest: Tensor) -> Tensor | float:
-        """(A, K) how far the features of points are from those of their nearest."""
+    @torch.no_grad()
+    def _nearest(self, ours: Tensor, theirs: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+        """(A, K) for each point the nearest one of the other set. Gradients need the pairs only,
+        so the K x K distances leave nothing behind."""
+        here, over_there = ours[..., : self.axes], theirs[..., : self.axes]
+        apart = torch.cdist(here, over_there, compute_mode="donot_use_mm_for_euclid_dist")
+        to_theirs = apart.masked_fill(~there[:, None], float("inf")).argmin(2)
+        return to_theirs, apart.argmin(1)
+
+    def _between(self, points: Tensor, nearest: Tensor) -> Tensor:
+        """(A, K) how far points are from their nearest, features included."""
+        error = (points - nearest).square()
+        apart = error[..., : self.axes].sum(-1)
+        if self.norm == "euclidean":
+            apart = (apart + 1e-12).sqrt()
         if points.shape[-1] == self.axes:
-            return 0.0
-        error = points[..., self.axes :] - nearest[..., self.axes :]
-        return self.features * error.square().mean(-1)
+            return apart
+        return apart + self.features * error[..., self.axes :].mean(-1)
 
 
 class CrossEntropyLoss(Loss, kind="cross-entropy"):

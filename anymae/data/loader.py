@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import torch
 from torch.utils.data import DataLoader
@@ -18,24 +18,25 @@ TIMEOUT = 600
 """Seconds a batch may take before the loader gives up on its worker."""
 
 
-def load(batches: Batches, start: int, workers: int, pin: bool) -> Iterator[Batch]:
-    """The batches of steps ``start`` to the end of the plan, in order."""
+def load(batches: Batches, start: int, workers: int, pin: bool) -> Generator[Batch, None, None]:
+    """The batches of steps ``start`` to the end of the plan, in order. Close the generator when
+    done with it: workers that nobody told to stop would be waited for when the process ends."""
     steps = range(start, batches.plan.steps)
     if workers == 0:
-        return (batches[step] for step in steps)
-    return iter(
-        DataLoader(
-            batches,
-            batch_size=None,
-            sampler=steps,
-            num_workers=workers,
-            worker_init_fn=_settle_worker,
-            prefetch_factor=4,
-            pin_memory=pin,
-            timeout=TIMEOUT,
-            generator=torch.Generator(),
-        )
+        yield from (batches[step] for step in steps)
+        return
+    loader = DataLoader(
+        batches,
+        batch_size=None,
+        sampler=steps,
+        num_workers=workers,
+        worker_init_fn=_settle_worker,
+        prefetch_factor=4,
+        pin_memory=pin,
+        timeout=TIMEOUT,
+        generator=torch.Generator(),
     )
+    yield from loader
 
 
 def default_workers(samples: int) -> int:

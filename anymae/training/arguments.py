@@ -70,18 +70,21 @@ def recipe_of(
 def encoder_of(
     size: str | EncoderConfig, adapter: Adapter, recipe: str | Recipe, overrides: Mapping[str, Any]
 ) -> EncoderConfig:
-    """The encoder of a size's name, with this modality's settings for a named recipe, or of a
-    configuration; then with the user's ``encoder.`` settings."""
+    """The encoder of a size's name or of a configuration, with this modality's settings for a named
+    recipe where the configuration does not say otherwise; then with the user's ``encoder.``
+    settings."""
     if isinstance(size, str) and size not in SIZES:
         raise unknown_name("size", size, SIZES)
     config = SIZES[size] if isinstance(size, str) else size
-    modality = adapter.numbers(recipe) if isinstance(recipe, str) and isinstance(size, str) else {}
-    own = {
-        k.removeprefix("encoder."): v
-        for k, v in {**modality, **overrides}.items()
-        if k.startswith("encoder.")
-    }
-    return with_overrides(config, own, "encoder")
+    modality = _of_encoder(adapter.numbers(recipe) if isinstance(recipe, str) else {})
+    said = set() if isinstance(size, str) else config.model_fields_set
+    own = {k: v for k, v in modality.items() if k not in said}
+    return with_overrides(config, own | _of_encoder(overrides), "encoder")
+
+
+def _of_encoder(settings: Mapping[str, Any]) -> dict[str, Any]:
+    prefix = "encoder."
+    return {k.removeprefix(prefix): v for k, v in settings.items() if k.startswith(prefix)}
 
 
 def split(

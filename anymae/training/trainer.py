@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import torch
@@ -79,9 +79,11 @@ class Trainer:
                 if not isinstance(error, Diverged):
                     self._save()
                 raise
+            finally:
+                batches.close()
         return progress.history
 
-    def _batches(self) -> Iterator[Batch]:
+    def _batches(self) -> Generator[Batch, None, None]:
         config = self.config
         workers = config.workers
         if workers is None:

@@ -1,6 +1,6 @@
 """MAE on ETTh1: forecasts from frozen and from fine-tuned features, beside the raw look-back.
 
-    python -m anymae.benchmarks.quality.etth1 DATA [--steps 1500] [--tune] [--out DIR] [--json FILE]
+    python -m anymae.benchmarks.quality.etth1 DATA [--steps 600] [--tune] [--out DIR] [--json FILE]
 
 DATA is ``ETTh1.csv``. 12, 4 and 4 months of 30 days are for training, validation and test;
 statistics are those of training; a look-back may reach into the part before; every window counts.
@@ -93,7 +93,7 @@ def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--tune", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/etth1"))

@@ -27,8 +27,17 @@ from anymae.modalities.audio.adapter import AudioAdapter
 from anymae.report.artifacts import save_scores
 
 TEST_SPEAKERS = ("theo", "yweweler")
-ENCODER = anymae.EncoderConfig(width=128, depth=4, heads=4)
-OPTIONS: dict[str, Any] = {"n_mels": 32, "patch_size": (4, 16), "top_db": 45, "speed": 0.2}
+ENCODER = anymae.EncoderConfig(width=256, depth=4, heads=4)
+OPTIONS: dict[str, Any] = {
+    "n_mels": 32,
+    "low": 100,
+    "high": 3400,
+    "patch_size": (2, 32),
+    "trim_db": 20,
+    "top_db": 45,
+    "centre": "clip",
+    "speed": 0.2,
+}
 SETTINGS: dict[str, Any] = {"target.normalise": "none", "mask.ratio": 0.7}
 PROTOCOLS = ("linear", "knn")
 Recordings = tuple[list[Any], NDArray[np.int64]]
@@ -57,7 +66,7 @@ def measure(data: Path, steps: int, seed: int, out: Path) -> dict[str, Any]:
         modality="audio",
         size=ENCODER,
         steps=steps,
-        batch_size=64,
+        batch_size=96,
         lr=1.5e-3,
         seed=seed,
         modality_options=OPTIONS,
@@ -90,7 +99,7 @@ def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("runs/fsdd"))
     parser.add_argument("--json", type=Path)

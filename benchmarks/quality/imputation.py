@@ -25,7 +25,7 @@ def measure(data: Path, name: str, options: argparse.Namespace) -> dict[str, Any
     """One table: what is printed and saved."""
     train, test = read(data, name)
     run = pretrained(name, train, options.steps, options.out)
-    protocol = Imputation(missing=options.missing, train_rows=len(train))
+    protocol = Imputation(missing=options.missing)
     scores = anymae.evaluate(run.model, train, test, protocol=protocol)
     print(scores, flush=True)
     columns = [column for column in train.columns if column != LABELS[name]]

@@ -22,19 +22,23 @@ import anymae
 from anymae.benchmarks.speed.machine import machine
 from anymae.report.artifacts import save_scores
 
-ENCODER = anymae.EncoderConfig(width=64, depth=3, heads=2)
+ENCODER = anymae.EncoderConfig(
+    width=96, depth=4, heads=3, layout="window", window=(None, 1, 1), shifted=False, global_every=2
+)
+"""Every other block attends along time only, at one place: what stands still is then found at
+once. With full attention the loss was still the trivial one after 400 steps."""
 PROTOCOLS = ("linear", "knn")
 BATCH = 32
 SETTINGS: dict[str, Any] = {
     "mask_ratio": 0.6,
     "mask.groups": "each",
-    "position.longest": 10,
+    "position.longest": 5,
     "decoder.width": 64,
-    "decoder.depth": 1,
+    "decoder.depth": 2,
     "training.clip": 1.0,
 }
-OPTIONS: dict[str, Any] = {"patch_size": (16, 2, 2), "crop_scale": None}
-"""A token is one place over the whole clip; crops would change how fast things move."""
+OPTIONS: dict[str, Any] = {"patch_size": (2, 8, 8), "crop_scale": None}
+"""No crops: they would change how fast things move."""
 
 
 def measure(data: Path, steps: int, out: Path) -> dict[str, Any]:

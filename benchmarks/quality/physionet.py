@@ -1,6 +1,6 @@
 """MAE on PhysioNet 2012 (set A): irregular measurements of intensive care stays, without any grid.
 
-    python -m anymae.benchmarks.quality.physionet DATA [--steps 1000] [--tune] [--json FILE]
+    python -m anymae.benchmarks.quality.physionet DATA [--steps 400] [--tune] [--json FILE]
 
 DATA is ``physionet2012_set_a.npz``: stay i owns ``offsets[i]:offsets[i + 1]`` of ``minute``,
 ``variable`` and ``value``. A token is a row, what was measured at one minute; the static table is
@@ -89,7 +89,7 @@ def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--tune", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/physionet"))

@@ -118,7 +118,7 @@ class VideoAdapter(Adapter):
     def numbers(self, recipe: str) -> Mapping[str, Any]:
         """VideoMAE's mask: the same places are hidden in all frames, 90 % of them; 75 % where
         there are few, as in VideoMAE's settings for small data."""
-        if recipe != "mae":
+        if recipe != "mae" or self.patch_size is None:
             return {}
         _, p, q = self._fitted("patch_size")
         height, width = self.image_size or (self.max_side, self.max_side)

@@ -82,7 +82,7 @@ def test_constant_images(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--recipe", "mea"], "Did you mean 'mae'"),
+        (["--recipe", "maee"], "Did you mean 'mae'"),
         (["--size", "tny"], "Did you mean 'tiny'"),
         (["--option", "patchsize=4"], "patch_size"),
         (["--option", "patch_size=-4"], "patch_size"),

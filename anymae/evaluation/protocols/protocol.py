@@ -54,6 +54,8 @@ class OwnProtocol(Protocol):
     """A protocol that asks something else than to predict given labels (forecasting, imputation):
     it reads the samples themselves and finds its own truth in them."""
 
+    tasks: ClassVar[frozenset[str]] = frozenset()
+
     def scores(
         self, model: Model, train: Source, test: Source, *, reading: Reading, seeds: int, seed: int
     ) -> Scores:
