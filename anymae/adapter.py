@@ -138,7 +138,8 @@ class Adapter(BaseModel, ABC):
 
     def numbers(self, recipe: str) -> Mapping[str, Any]:
         """This modality's own dotted settings for a recipe, of its slots, its training and the
-        encoder, e.g. ``{"mask.ratio": 0.9, "encoder.cls": False}``. Asked after ``fit``."""
+        encoder, e.g. ``{"mask.ratio": 0.9, "encoder.cls": False}``. Asked before
+        ``fit`` and after."""
         return {}
 
     def embed(self, width: int) -> nn.Module:

@@ -133,7 +133,7 @@ def reconstruct(
     for start in range(0, len(source), 64):
         indices = range(start, min(start + 64, len(source)))
         packed = read_batch(source, model.adapter, indices, seed, "reconstruct").to(device)
-        roles = mask.draw(packed)
+        roles = mask.draw(packed, model)
         shown = zip(parts, _three_versions(model, packed, roles, target), strict=True)
         for kept, version in shown:
             kept += [model.adapter.untokenize(tokens) for tokens in version]

@@ -99,8 +99,11 @@ def modalities() -> None:
     """List the kinds of data that can be used."""
     from anymae.registry import modalities
 
-    for name, adapter in modalities().items():
-        summary = (adapter.__doc__ or "").strip().split("\n")[0]
+    for name in modalities():
+        try:
+            summary = (modalities()[name].__doc__ or "").strip().split("\n")[0]
+        except Exception as error:  # anybody's package, for any reason
+            summary = f"cannot be loaded: {type(error).__name__}: {error}"
         typer.echo(f"{name:12s} {summary}")
 
 

@@ -23,3 +23,18 @@ def test_the_page_says_what_differs():
     assert "corruption: `mask-token`" in simmim
     assert "loss: `absolute`" in simmim
     assert "corruption" not in mae
+
+
+def test_a_modality_that_cannot_be_loaded_hides_no_other(monkeypatch, capsys):
+    from anymae import registry
+    from anymae.cli.catalogue import modalities
+
+    class Broken:
+        def load(self):
+            raise ImportError("no such wheel")
+
+    monkeypatch.setattr(registry, "_entry_points", lambda: {"aaa": Broken()})
+    modalities()
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "aaa          cannot be loaded: ImportError: no such wheel"
+    assert any(line.startswith("image ") for line in said)
