@@ -91,7 +91,7 @@ class Model(nn.Module):
             self.also = nn.ModuleList(Answer(goal, adapter, encoder, place) for goal in recipe.also)
             initialise(self)
         self.teacher: TeacherNet | None = None
-        self.done = 0.0
+        self.done = 1.0
         """The fraction of a run that is over, for what changes with it; the trainer says it."""
 
     # -- the method ------------------------------------------------------------------------
