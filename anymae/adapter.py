@@ -17,7 +17,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from anymae.errors import BadInput
+from anymae.errors import BadConfig, BadInput
 from anymae.losses import Loss
 from anymae.positions import Position
 from anymae.tokens import OBSERVED, Packed, Tokens
@@ -63,6 +63,17 @@ class Adapter(BaseModel, ABC):
     """Whether a tuple of two is one sample, e.g. (waveform, rate), and not (sample, label)."""
     fit_samples: ClassVar[int] = 1024
     """How many samples ``fit`` is shown, evenly spaced over the data."""
+
+    def fitted(self, field: str) -> Any:
+        """A field that ``fit`` learns where the user leaves it None. Raises ``BadConfig`` while it
+        is not known."""
+        value = getattr(self, field)
+        if value is None:
+            raise BadConfig(
+                f"the {self.name} adapter does not know its {field} yet",
+                hint=f"Call adapter.fit(samples), or give {field}.",
+            )
+        return value
 
     # -- what every adapter must say ---------------------------------------------------------
 

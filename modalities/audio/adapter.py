@@ -106,7 +106,7 @@ class AudioAdapter(Adapter):
 
     @property
     def token_shape(self) -> tuple[int, int]:
-        p, q = self._fitted("patch_size")
+        p, q = self.fitted("patch_size")
         return p, q
 
     @property
@@ -177,7 +177,7 @@ class AudioAdapter(Adapter):
         return self.batch_tokenize([sample]).split()[0]
 
     def batch_tokenize(self, samples: Sequence[Any], device: torch.device | str = "cpu") -> Packed:
-        rate = self._fitted("sample_rate")
+        rate = self.fitted("sample_rate")
         front_end = self._front_end(rate)
         clips = []
         for sample in samples:
@@ -203,7 +203,7 @@ class AudioAdapter(Adapter):
     def untokenize(self, tokens: Tokens) -> np.ndarray:
         """(T, M) natural logarithms of mel power (with ``top_db``, none lower than that), or
         (C, T, M) with separate channels; NaN where values or tokens are missing."""
-        bands = self._fitted("n_mels")
+        bands = self.fitted("n_mels")
         standard = unpatched(
             tokens.values, tokens.side[OBSERVED], tokens.coords, self.token_shape, bands
         )
@@ -216,7 +216,7 @@ class AudioAdapter(Adapter):
         """A waveform (N,) or (C, N) at ``sample_rate`` that has nearly this spectrogram (T, M) or
         (C, T, M), as ``untokenize`` returns it: phases by Griffin-Lim (see ``FrontEnd.sound``).
         Raises ``BadInput`` where values are missing."""
-        front_end = self._front_end(self._fitted("sample_rate"))
+        front_end = self._front_end(self.fitted("sample_rate"))
         spectrogram = torch.as_tensor(log_mel, dtype=torch.float32)
         refuse_unknown(spectrogram, front_end.bands)
         if spectrogram.ndim == 2:
@@ -244,15 +244,6 @@ class AudioAdapter(Adapter):
         draw_spectrogram(axes, np.asarray(sample), self.hop_ms / 1000, limits)
 
     # -- details ----------------------------------------------------------------------------
-
-    def _fitted(self, field: str) -> Any:
-        value = getattr(self, field)
-        if value is None:
-            raise BadConfig(
-                f"the audio adapter does not know its {field} yet",
-                hint=f"Call adapter.fit(samples), or give {field}.",
-            )
-        return value
 
     def _samples(self, seconds: float, rate: float) -> int:
         return int(seconds * rate)
@@ -300,4 +291,4 @@ class AudioAdapter(Adapter):
         return relative.clamp(min=lowest), {"peak": peak}
 
     def _per_band(self, field: str, device: torch.device | str) -> Tensor:
-        return torch.tensor(self._fitted(field), device=device)
+        return torch.tensor(self.fitted(field), device=device)

@@ -18,19 +18,12 @@ from einops import rearrange
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 from anymae.adapter import Adapter
-from anymae.errors import BadConfig, BadInput
+from anymae.errors import BadInput
 from anymae.kernels.segments import Segments
 from anymae.modalities.image.files import EXTENSIONS, read_image
-from anymae.modalities.image.pixels import (
-    ChannelAxis,
-    as_array,
-    guess_channel_axis,
-    random_crop_box,
-    refuse_non_finite,
-    resized,
-    with_channels,
-)
+from anymae.modalities.image.pixels import ChannelAxis, as_array, guess_channel_axis
 from anymae.modalities.image.survey import survey
+from anymae.pixels import random_crop_box, refuse_non_finite, resized, with_channels
 from anymae.registry import register
 from anymae.tokens import Packed, Tokens
 
@@ -72,12 +65,12 @@ class ImageAdapter(Adapter):
 
     @property
     def token_dim(self) -> int:
-        p, q = self._fitted("patch_size")
-        return p * q * self._fitted("channels")
+        p, q = self.fitted("patch_size")
+        return p * q * self.fitted("channels")
 
     @property
     def token_shape(self) -> tuple[int, ...]:
-        return (*self._fitted("patch_size"), self._fitted("channels"))
+        return (*self.fitted("patch_size"), self.fitted("channels"))
 
     @property
     def coord_dim(self) -> int:
@@ -100,10 +93,10 @@ class ImageAdapter(Adapter):
 
     def fit(self, samples: Iterable[Any]) -> Self:
         axes: list[ChannelAxis] = []
-        found = survey(self._in_order(samples, axes), self.channels)
-        height, width = found.size or (self.max_side, self.max_side)
+        common, found = survey(self._in_order(samples, axes), self.channels)
+        height, width = common or (self.max_side, self.max_side)
         patch = self.patch_size or (_default_patch(min(height, width)),) * 2
-        size = self.image_size or found.size
+        size = self.image_size or common
         learned = {
             "patch_size": patch,
             "image_size": size and (_whole(size[0], patch[0]), _whole(size[1], patch[1])),
@@ -123,7 +116,7 @@ class ImageAdapter(Adapter):
             top, left, height, width = random_crop_box(
                 image.shape[:2], self.crop_scale, self.crop_ratio, generator
             )
-            image = resized(image[top : top + height, left : left + width], size)
+            image = resized(image[None, top : top + height, left : left + width], size)[0]
         if self.flip and torch.rand((), generator=generator) < 0.5:
             image = image[:, ::-1]
         return image if self.channel_axis != "first" else image.transpose(2, 0, 1)
@@ -146,7 +139,7 @@ class ImageAdapter(Adapter):
     def untokenize(self, tokens: Tokens) -> np.ndarray:
         """(H, W, C) in the data's own units, range and number type; where values are missing
         (NaN, or no token), float32 with NaN there."""
-        p, q = self._fitted("patch_size")
+        p, q = self.fitted("patch_size")
         rows, columns = (int(n) + 1 for n in tokens.coords.amax(0))
         grid = torch.full((rows * columns, tokens.values.shape[1]), float("nan"))
         grid[tokens.coords[:, 0] * columns + tokens.coords[:, 1]] = tokens.values.float().cpu()
@@ -165,7 +158,7 @@ class ImageAdapter(Adapter):
         """Colour or grey (of other numbers of channels the first three), scaled to three standard
         deviations around the mean; missing pixels are transparent."""
         image = as_array(sample, "last")[:, :, :3].astype(np.float64)
-        mean, std = np.asarray(self._fitted("mean")), np.asarray(self._fitted("std"))
+        mean, std = np.asarray(self.fitted("mean")), np.asarray(self.fitted("std"))
         low, high = self.value_range or (-np.inf, np.inf)
         low, high = max(low, (mean - 3 * std).min()), min(high, (mean + 3 * std).max())
         image = ((image - low) / (high - low)).clip(0, 1)
@@ -176,15 +169,6 @@ class ImageAdapter(Adapter):
         axes.set_axis_off()
 
     # -- details ----------------------------------------------------------------------------
-
-    def _fitted(self, field: str) -> Any:
-        value = getattr(self, field)
-        if value is None:
-            raise BadConfig(
-                f"the image adapter does not know its {field} yet",
-                hint=f"Call adapter.fit(samples), or give {field}.",
-            )
-        return value
 
     def _in_order(self, samples: Iterable[Any], axes: list[ChannelAxis]) -> Iterator[np.ndarray]:
         """Samples as (H, W, C), noting in ``axes`` where each had its channels."""
@@ -202,7 +186,7 @@ class ImageAdapter(Adapter):
             yield as_array(sample, axis)
 
     def _array(self, sample: Any) -> np.ndarray:
-        array = with_channels(as_array(sample, self.channel_axis), self._fitted("channels"))
+        array = with_channels(as_array(sample, self.channel_axis), self.fitted("channels"))
         refuse_non_finite(array)
         return array
 
@@ -210,22 +194,22 @@ class ImageAdapter(Adapter):
         """The size, in whole patches, at which an image is tokenized."""
         if self.image_size is not None:
             return self.image_size
-        p, q = self._fitted("patch_size")
+        p, q = self.fitted("patch_size")
         shrink = min(1.0, self.max_side / max(image.shape[:2]))
         return _whole(image.shape[0] * shrink, p), _whole(image.shape[1] * shrink, q)
 
     def _whole_patches(self, image: np.ndarray) -> np.ndarray:
-        return resized(image, self._size_for(image))
+        return resized(image[None], self._size_for(image))[0]
 
     def _grid(self, image: np.ndarray) -> tuple[int, int]:
-        p, q = self._fitted("patch_size")
+        p, q = self.fitted("patch_size")
         return image.shape[0] // p, image.shape[1] // q
 
     def _patches(self, pixels: torch.Tensor) -> torch.Tensor:
         """(B, H, W, C) raw to (B tokens, p q C) standardised; channels vary fastest, as in MAE."""
-        mean = torch.tensor(self._fitted("mean"), device=pixels.device)
-        scale = 1 / torch.tensor(self._fitted("std"), device=pixels.device)
-        p, q = self._fitted("patch_size")
+        mean = torch.tensor(self.fitted("mean"), device=pixels.device)
+        scale = 1 / torch.tensor(self.fitted("std"), device=pixels.device)
+        p, q = self.fitted("patch_size")
         standard = (pixels.float() - mean) * scale
         return rearrange(standard, "b (h p) (w q) c -> (b h w) (p q c)", p=p, q=q)
 

@@ -3,89 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
-from anymae.errors import BadInput
-from anymae.modalities.image.pixels import refuse_non_finite, with_channels
+from anymae.pixels import Statistics, Survey
 
 
-@dataclass(frozen=True)
-class Survey:
-    """What the images have in common; ``size`` (rows, columns) is None if they differ."""
-
-    size: tuple[int, int] | None
-    channels: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    value_range: tuple[float, float] | None
-    dtype: str
-
-
-def survey(images: Iterable[np.ndarray], channels: int | None) -> Survey:
-    """Look at (H, W, C) images once. Raises ``BadInput`` if there is none, if their channels
-    disagree beyond grey and colour, if a pixel is not finite, or if nothing varies."""
-    sizes, dtypes, counts = set(), set(), set()
-    sums, lows, highs = [], [], []
+def survey(
+    images: Iterable[np.ndarray], channels: int | None
+) -> tuple[tuple[int, int] | None, Statistics]:
+    """Look at (H, W, C) images once: their size (rows, columns; None if they differ) and what else
+    they have in common. Raises ``BadInput`` (see ``Survey``)."""
+    look, sizes, count = Survey("image", channels), set(), 0
     for image in images:
-        refuse_non_finite(image)
-        image = image if channels is None else with_channels(image, channels)
+        look.add(image)
         sizes.add(image.shape[:2])
-        dtypes.add(image.dtype)
-        counts.add(image.shape[2])
-        flat = image.reshape(-1, image.shape[2]).astype(np.float64)
-        sums.append((len(flat), flat.mean(0), flat.var(0)))
-        lows.append(flat.min())
-        highs.append(flat.max())
-    if not sums:
-        raise BadInput("there is no image to learn from", found="0 samples")
-    channels = channels or _common_channels(counts)
-    mean, std = _pooled(sums, channels)
-    if min(lows) == max(highs):
-        raise BadInput(
-            "all images are the same constant: there is nothing to learn",
-            found=f"every pixel of {len(sums)} images is {lows[0]:g}",
-        )
-    dtype = np.result_type(*dtypes)
-    return Survey(
-        size=sizes.pop() if len(sizes) == 1 else None,
-        channels=channels,
-        mean=tuple(mean.tolist()),
-        std=tuple(np.where(std > 1e-9 * (max(highs) - min(lows)), std, 1.0).tolist()),
-        value_range=_range(dtype, min(lows), max(highs)),
-        dtype=str(dtype),
-    )
-
-
-def _common_channels(counts: set[int]) -> int:
-    """The channels all images can be brought to (see ``with_channels``)."""
-    if counts <= {1, 3, 4} and len(counts) > 1:
-        return 4 if counts == {1, 4} else 3
-    if len(counts - {1}) > 1:
-        raise BadInput(
-            "images disagree on the number of channels",
-            found=sorted(counts),
-            expected="one number (grey among colour images is repeated)",
-        )
-    return max(counts)
-
-
-def _pooled(
-    sums: list[tuple[int, np.ndarray, np.ndarray]], channels: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of all pixels per channel, from each image's own."""
-    weights = np.array([n for n, _, _ in sums], dtype=np.float64)
-    means = np.array([np.resize(m[:channels], channels) for _, m, _ in sums])
-    variances = np.array([np.resize(v[:channels], channels) for _, _, v in sums])
-    weights /= weights.sum()
-    mean = weights @ means
-    return mean, np.sqrt(weights @ (variances + (means - mean) ** 2))
-
-
-def _range(dtype: np.dtype, low: float, high: float) -> tuple[float, float]:
-    """The range reconstructions are kept in: the type's for small integers, else the data's."""
-    if dtype in (np.uint8, np.uint16):
-        top = np.iinfo(dtype).max
-        return 0.0, float(top if dtype == np.uint8 or high > 255 else 255)
-    return float(low), float(high)
+        count += 1
+    found = look.statistics(count)
+    return sizes.pop() if len(sizes) == 1 else None, found

@@ -53,8 +53,8 @@ class PointCloudAdapter(PointCloudOptions):
         """(points, numbers a point)."""
         per_token = self.points_per_voxel
         if self.tokens == "groups":
-            per_token = self._fitted("group_size")
-        return per_token, self.axes + self._fitted("features")
+            per_token = self.fitted("group_size")
+        return per_token, self.axes + self.fitted("features")
 
     @property
     def token_dim(self) -> int:
@@ -114,7 +114,7 @@ class PointCloudAdapter(PointCloudOptions):
         normals = slice(self.axes, self.axes + 3) if self.normals else None
         points = thinned(points, self.sample_points, generator)
         points = turned(points, self.rotate, self.up, normals, generator)
-        points = stretched(points, self._fitted("stretch"), normals, generator)
+        points = stretched(points, self.fitted("stretch"), normals, generator)
         return moved(points, self.shift, generator)
 
     def tokenize(self, sample: Any) -> Tokens:
@@ -124,14 +124,14 @@ class PointCloudAdapter(PointCloudOptions):
         clouds, contexts = zip(*map(self._placed, samples), strict=True)
         on_device = [torch.from_numpy(cloud).to(device) for cloud in clouds]
         if self.tokens == "voxels":
-            sizes = torch.tensor(self._fitted("voxel_size"), device=device)
+            sizes = torch.tensor(self.fitted("voxel_size"), device=device)
             packed = Packed.of(
                 [voxels(c, sizes, self.points_per_voxel, self.max_voxels) for c in on_device]
             )
         else:
-            size = self._fitted("group_size")
+            size = self.fitted("group_size")
             counts = group_counts([len(c) for c in clouds], size, self.overlap, self.max_groups)
-            packed = groups(on_device, self.axes, size, self._fitted("spread"), counts)
+            packed = groups(on_device, self.axes, size, self.fitted("spread"), counts)
         context = {
             name: torch.from_numpy(np.stack([c[name] for c in contexts])).to(device)
             for name in contexts[0]
@@ -146,15 +146,15 @@ class PointCloudAdapter(PointCloudOptions):
         cloud = points[there & points.isfinite().all(-1)].cpu().double().numpy()
         unit = self._units(float(tokens.context["scale"]))
         where = cloud[:, : self.axes] * unit
-        features = cloud[:, self.axes :] * np.asarray(self._fitted("feature_std"))
-        features = features + np.asarray(self._fitted("feature_mean"))
+        features = cloud[:, self.axes :] * np.asarray(self.fitted("feature_std"))
+        features = features + np.asarray(self.fitted("feature_mean"))
         if self.align:
             back = tokens.context["turn"].cpu().double().numpy().T
             where[:, :3] = where[:, :3] @ back
             if self.normals:
                 features[:, :3] = features[:, :3] @ back
         where += tokens.context["centre"].cpu().double().numpy()
-        return np.concatenate([where, features], 1).astype(self._fitted("dtype"))
+        return np.concatenate([where, features], 1).astype(self.fitted("dtype"))
 
     def raw_features(self, tokens: Tokens) -> Tensor:
         return summary(torch.from_numpy(self.untokenize(tokens)).double(), self.axes)
@@ -203,9 +203,9 @@ class PointCloudAdapter(PointCloudOptions):
     def _placed(self, sample: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """A cloud (n, C) float32 around 0 with standardised features, and what undoes that."""
         points = self._points(sample)
-        normalise = self._fitted("normalise")
-        centre = centre_of(points, self.axes, normalise, self._fitted("origin"))
-        scale = self._fitted("scale")
+        normalise = self.fitted("normalise")
+        centre = centre_of(points, self.axes, normalise, self.fitted("origin"))
+        scale = self.fitted("scale")
         if normalise == "sphere":
             scale = radius_of(points, centre)
         if self.tokens == "voxels":
@@ -215,8 +215,8 @@ class PointCloudAdapter(PointCloudOptions):
         features = points[:, self.axes :]
         if turn is not None and self.normals:
             features[:, :3] = features[:, :3] @ turn
-        features = features - np.asarray(self._fitted("feature_mean"))
-        features = (features / np.asarray(self._fitted("feature_std"))).astype(np.float32)
+        features = features - np.asarray(self.fitted("feature_mean"))
+        features = (features / np.asarray(self.fitted("feature_std"))).astype(np.float32)
         context = {"centre": centre, "scale": np.array(scale, np.float32)}
         if turn is not None:
             context["turn"] = turn.astype(np.float32)
@@ -224,16 +224,16 @@ class PointCloudAdapter(PointCloudOptions):
 
     def _units(self, scale: float) -> np.ndarray:
         """(A,) the data's units in one of ours."""
-        return np.array([scale] * 3 + [self._fitted("time_scale") / self.time_weight])[: self.axes]
+        return np.array([scale] * 3 + [self.fitted("time_scale") / self.time_weight])[: self.axes]
 
     def _members(self, tokens: Tokens) -> Tensor:
         """(n, K, C): the tokens' points as ``_placed`` had them."""
         points = tokens.values.float().unflatten(1, self.token_shape).clone()
         if self.tokens == "voxels":
-            sizes = torch.tensor(self._fitted("voxel_size"), device=points.device)
+            sizes = torch.tensor(self.fitted("voxel_size"), device=points.device)
             reach, centres = sizes / 2, (tokens.coords + 0.5) * sizes
         else:
-            reach, centres = self._fitted("spread"), tokens.coords
+            reach, centres = self.fitted("spread"), tokens.coords
         points[..., : self.axes] = points[..., : self.axes] * reach + centres[:, None]
         return points
 

@@ -7,7 +7,6 @@ from typing import Any, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from anymae.adapter import Adapter
-from anymae.errors import BadConfig
 from anymae.limits import LIMITS
 from anymae.modalities.pointcloud.augment import Rotate, Up
 from anymae.modalities.pointcloud.placing import Normalise
@@ -89,12 +88,3 @@ class PointCloudOptions(Adapter):
         ):
             raise ValueError(f"extent is (lowest x, y, z, highest x, y, z), found {self.extent}")
         return self
-
-    def _fitted(self, field: str) -> Any:
-        value = getattr(self, field)
-        if value is None:
-            raise BadConfig(
-                f"the pointcloud adapter does not know its {field} yet",
-                hint=f"Call adapter.fit(samples), or give {field}.",
-            )
-        return value

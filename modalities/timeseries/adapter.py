@@ -50,8 +50,8 @@ class TimeSeriesAdapter(TimeSeriesOptions):
 
     @property
     def token_shape(self) -> tuple[int, ...]:
-        patch = self._fitted("patch")
-        return (patch, self._fitted("channel_count")) if self._joint else (patch,)
+        patch = self.fitted("patch")
+        return (patch, self.fitted("channel_count")) if self._joint else (patch,)
 
     @property
     def token_dim(self) -> int:
@@ -124,11 +124,11 @@ class TimeSeriesAdapter(TimeSeriesOptions):
 
     def batch_tokenize(self, samples: Sequence[Any], device: torch.device | str = "cpu") -> Packed:
         series = [self._steps(sample) for sample in samples]
-        rows = rows_of([one.values for one in series], self._fitted("patch"), device)
+        rows = rows_of([one.values for one in series], self.fitted("patch"), device)
         mean, std = (self._per_channel(field, device) for field in ("mean", "std"))
         values = (rows.values - mean) / std
         context = {"steps": torch.tensor([[len(one)] for one in series], device=device)}
-        if self._fitted("normalise") == "instance":
+        if self.fitted("normalise") == "instance":
             centre, spread = window_statistics(Rows(values, rows.patch, rows.of_patches))
             values = (values - centre[rows.owners]) / spread[rows.owners]
             context |= {"centre": centre.float(), "spread": spread.float()}
@@ -152,18 +152,18 @@ class TimeSeriesAdapter(TimeSeriesOptions):
     def untokenize(self, tokens: Tokens) -> np.ndarray | Series:
         """(T, C) float64 in the data's own units, NaN where nothing was observed or a token is
         missing; a ``Series`` of those steps that have tokens where times are uneven."""
-        channels = self._fitted("channel_count")
+        channels = self.fitted("channel_count")
         patch = tokens.coords[:, 0].cpu()
         steps = int(tokens.context["steps"])
         times: Tensor | None = None
-        count = -(-steps // self._fitted("patch"))
+        count = -(-steps // self.fitted("patch"))
         if self.irregular:
             times, patch = torch.unique(patch, return_inverse=True)
             steps = count = len(times)
         channel = torch.zeros_like(patch) if self._joint else tokens.coords[:, 1].cpu().long()
         values = tokens.values.cpu().double()
         values = values.masked_fill(~tokens.side[OBSERVED].cpu(), float("nan"))
-        table = uncut(values, patch, channel, (count, self._fitted("patch"), channels))[-steps:]
+        table = uncut(values, patch, channel, (count, self.fitted("patch"), channels))[-steps:]
         if self.normalise == "instance":
             table = table * tokens.context["spread"].cpu() + tokens.context["centre"].cpu()
         table = table * self._per_channel("std", "cpu") + self._per_channel("mean", "cpu")
@@ -172,7 +172,7 @@ class TimeSeriesAdapter(TimeSeriesOptions):
         origin = int(tokens.context["origin"])
         first = np.datetime64(origin, "us") if origin else None
         return Series(
-            table.numpy(), times_of(times.double().numpy() * self._fitted("time_unit"), first)
+            table.numpy(), times_of(times.double().numpy() * self.fitted("time_unit"), first)
         )
 
     def raw_features(self, tokens: Tokens) -> Tensor:
@@ -180,7 +180,7 @@ class TimeSeriesAdapter(TimeSeriesOptions):
         series had (128 where these differed), in turn; of uneven times each channel's count, mean,
         deviation, least, largest, first and last value."""
         steps = as_steps(self.untokenize(tokens))
-        mean = np.asarray(self._fitted("mean"))
+        mean = np.asarray(self.fitted("mean"))
         if self.irregular:
             return torch.from_numpy(summarised(steps.values, mean)).float()
         return torch.from_numpy(interpolated(steps.values, mean, self.length or 128)).float()
@@ -208,14 +208,14 @@ class TimeSeriesAdapter(TimeSeriesOptions):
         return own
 
     def embed(self, width: int) -> nn.Module:
-        channels = self._fitted("channel_count")
+        channels = self.fitted("channel_count")
         if self.token_dim == 1 and self.channels == "mixed" and channels > 1:
             return MeasurementEmbedding(channels, width)
         return PatchEmbedding(self.token_dim, width)
 
     def place(self, position: Position, width: int) -> nn.Module:
         """The recipe's position of the time alone; mixed channels have a learned one each."""
-        channels = self._fitted("channel_count")
+        channels = self.fitted("channel_count")
         known = channels if self.channels == "mixed" and channels > 1 else None
         return TimePosition(position.build(1, width), known, width)
 
@@ -223,7 +223,7 @@ class TimeSeriesAdapter(TimeSeriesOptions):
         """A line a channel, above one another, each over its range in the training data; steps
         that are missing are shaded."""
         steps = as_steps(sample)
-        scale = np.asarray(self._fitted("mean")), np.asarray(self._fitted("std"))
+        scale = np.asarray(self.fitted("mean")), np.asarray(self.fitted("std"))
         draw_series(axes, steps.values, steps.times, *scale)
 
     # -- details ----------------------------------------------------------------------------
@@ -233,12 +233,12 @@ class TimeSeriesAdapter(TimeSeriesOptions):
         return self.channels == "joint"
 
     def _per_channel(self, field: str, device: torch.device | str) -> Tensor:
-        return torch.tensor(self._fitted(field), dtype=torch.float64, device=device)
+        return torch.tensor(self.fitted(field), dtype=torch.float64, device=device)
 
     def _steps(self, sample: Any) -> Steps:
         """A sample with the channels and the kind of times that this adapter knows."""
         steps = as_steps(sample, self.time_column)
-        wanted = self._fitted("channel_count")
+        wanted = self.fitted("channel_count")
         if steps.values.shape[1] != wanted:
             raise BadInput("wrong number of channels", found=steps.values.shape[1], expected=wanted)
         if self.irregular:
@@ -260,7 +260,7 @@ class TimeSeriesAdapter(TimeSeriesOptions):
     def _times(self, series: Sequence[Steps], device: torch.device | str) -> Tensor:
         """(N,) the time of every step, in ``time_unit``."""
         times = np.concatenate([one.times for one in series if one.times is not None])
-        return torch.from_numpy(times / self._fitted("time_unit")).float().to(device)
+        return torch.from_numpy(times / self.fitted("time_unit")).float().to(device)
 
 
 def default_patch(length: float) -> int:

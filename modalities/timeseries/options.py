@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from anymae.adapter import Adapter
-from anymae.errors import BadConfig
 
 
 class TimeSeriesOptions(Adapter):
@@ -68,12 +67,3 @@ class TimeSeriesOptions(Adapter):
                     f"{field} has {len(value)} numbers for {self.channel_count} channels"
                 )
         return self
-
-    def _fitted(self, field: str) -> Any:
-        value = getattr(self, field)
-        if value is None:
-            raise BadConfig(
-                f"the timeseries adapter does not know its {field} yet",
-                hint=f"Call adapter.fit(samples), or give {field}.",
-            )
-        return value

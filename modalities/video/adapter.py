@@ -19,18 +19,12 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 from torch import nn
 
 from anymae.adapter import Adapter, LinearEmbedding
-from anymae.errors import BadConfig, BadInput
+from anymae.errors import BadInput
 from anymae.kernels.segments import Segments
 from anymae.limits import LIMITS
 from anymae.modalities.video.files import EXTENSIONS, FrameLimits, VideoFile
 from anymae.modalities.video.folders import FrameFolders, frame_folders
 from anymae.modalities.video.frames import ChannelAxis, Clip, Frames, as_frames, guess_channel_axis
-from anymae.modalities.video.pixels import (
-    Box,
-    random_crop_box,
-    refuse_non_finite,
-    with_channels,
-)
 from anymae.modalities.video.sampling import (
     at_random,
     default_patch,
@@ -41,6 +35,7 @@ from anymae.modalities.video.sampling import (
 from anymae.modalities.video.strip import draw_strip
 from anymae.modalities.video.survey import survey
 from anymae.modalities.video.tubes import PartialTubeEmbedding, cut, joined, known, motion, places
+from anymae.pixels import Box, random_crop_box, refuse_non_finite, with_channels
 from anymae.registry import register
 from anymae.tokens import OBSERVED, Packed, Tokens
 
@@ -104,12 +99,12 @@ class VideoAdapter(Adapter):
 
     @property
     def token_dim(self) -> int:
-        t, p, q = self._fitted("patch_size")
-        return t * p * q * self._fitted("channels")
+        t, p, q = self.fitted("patch_size")
+        return t * p * q * self.fitted("channels")
 
     @property
     def token_shape(self) -> tuple[int, ...]:
-        return (*self._fitted("patch_size"), self._fitted("channels"))
+        return (*self.fitted("patch_size"), self.fitted("channels"))
 
     @property
     def coord_dim(self) -> int:
@@ -120,7 +115,7 @@ class VideoAdapter(Adapter):
         there are few, as in VideoMAE's settings for small data."""
         if recipe != "mae" or self.patch_size is None:
             return {}
-        _, p, q = self._fitted("patch_size")
+        _, p, q = self.fitted("patch_size")
         height, width = self.image_size or (self.max_side, self.max_side)
         few = (height // p) * (width // q) < 100
         return {
@@ -129,8 +124,8 @@ class VideoAdapter(Adapter):
         }
 
     def embed(self, width: int) -> nn.Module:
-        if self._fitted("partial_tubes"):
-            return PartialTubeEmbedding(self.token_dim, self._fitted("patch_size")[0], width)
+        if self.fitted("partial_tubes"):
+            return PartialTubeEmbedding(self.token_dim, self.fitted("patch_size")[0], width)
         return LinearEmbedding(self.token_dim, width)
 
     def example(self, seed: int) -> np.ndarray:
@@ -169,12 +164,12 @@ class VideoAdapter(Adapter):
         axes: list[ChannelAxis] = []
         # The stride is not known before all lengths are: statistics are of adjacent frames.
         adjacent = lambda length: middle(length, self.frames, self.stride or 1)  # noqa: E731
-        found = survey(self._in_order(samples, axes), self.channels, adjacent)
-        height, width = found.size or (self.max_side, self.max_side)
+        lengths, common, found = survey(self._in_order(samples, axes), self.channels, adjacent)
+        height, width = common or (self.max_side, self.max_side)
         patch = self.patch_size or (2, *(default_patch(min(height, width)),) * 2)
-        size = self.image_size or found.size
-        stride = self.stride or default_stride(found.lengths, self.frames)
-        partial = any(len(middle(n, self.frames, stride)) % patch[0] for n in found.lengths)
+        size = self.image_size or common
+        stride = self.stride or default_stride(lengths, self.frames)
+        partial = any(len(middle(n, self.frames, stride)) % patch[0] for n in lengths)
         learned = {
             "patch_size": patch,
             "stride": stride,
@@ -191,7 +186,7 @@ class VideoAdapter(Adapter):
 
     def augment(self, sample: Any, generator: torch.Generator) -> Clip:
         video = as_frames(sample, self.channel_axis)
-        chosen = at_random(video.length, self.frames, self._fitted("stride"), generator)
+        chosen = at_random(video.length, self.frames, self.fitted("stride"), generator)
         box = None
         if self.crop_scale is not None:
             box = random_crop_box(video.size, self.crop_scale, self.crop_ratio, generator)
@@ -208,12 +203,12 @@ class VideoAdapter(Adapter):
         alike = len({clip.shape for clip in clips}) == 1
         stacks = [np.stack(clips)] if alike else [clip[None] for clip in clips]
         pixels = [self._standard(torch.from_numpy(stack).to(device)) for stack in stacks]
-        tube = self._fitted("patch_size")
+        tube = self.fitted("patch_size")
         grids = [self._grid(clip) for clip in clips]
         side, context = {}, {}
         if self.motion:
             side["motion"] = torch.cat([motion(stack, tube) for stack in pixels])
-        if self._fitted("partial_tubes"):
+        if self.fitted("partial_tubes"):
             lengths = [len(clip) for clip in clips]
             there = [known(n, grid, tube) for n, grid in zip(lengths, grids, strict=True)]
             numbers = self.token_dim // tube[0]
@@ -234,7 +229,7 @@ class VideoAdapter(Adapter):
         values = torch.full((n * h * w, tokens.values.shape[1]), float("nan"))
         time, row, column = tokens.coords.cpu().unbind(1)
         values[(time * h + row) * w + column] = tokens.values.float().cpu()
-        video = joined(values, (n, h, w), self._fitted("patch_size")).numpy()
+        video = joined(values, (n, h, w), self.fitted("patch_size")).numpy()
         if "frames" in tokens.context:
             video = video[: int(tokens.context["frames"])]
         video = video * np.asarray(self.std) + np.asarray(self.mean)
@@ -247,19 +242,10 @@ class VideoAdapter(Adapter):
 
     def draw(self, axes: Any, sample: Any) -> None:
         """Up to eight frames, evenly spaced, in reading order, two a row."""
-        mean, std = self._fitted("mean"), self._fitted("std")
+        mean, std = self.fitted("mean"), self.fitted("std")
         draw_strip(axes, np.asarray(sample), mean, std, self.value_range)
 
     # -- details ----------------------------------------------------------------------------
-
-    def _fitted(self, field: str) -> Any:
-        value = getattr(self, field)
-        if value is None:
-            raise BadConfig(
-                f"the video adapter does not know its {field} yet",
-                hint=f"Call adapter.fit(samples), or give {field}.",
-            )
-        return value
 
     def _limits(self) -> FrameLimits:
         return FrameLimits(pixels=self.pixel_limit, side=self.side_limit, frames=self.frame_limit)
@@ -285,14 +271,14 @@ class VideoAdapter(Adapter):
         """The clip that stands for a video: all of it if ``augment`` chose it."""
         chosen = range(video.length)
         if not isinstance(video, Clip):
-            chosen = middle(video.length, self.frames, self._fitted("stride"))
+            chosen = middle(video.length, self.frames, self.fitted("stride"))
         return self._clip(video, chosen, None)
 
     def _clip(self, video: Frames, chosen: range, box: Box | None) -> np.ndarray:
         """(T, H, W, C) as it is tokenized: the chosen frames in whole patches, and whole tubes
         unless they may be partial."""
-        t = self._fitted("patch_size")[0]
-        if not self._fitted("partial_tubes"):
+        t = self.fitted("patch_size")[0]
+        if not self.fitted("partial_tubes"):
             chosen = chosen[: len(chosen) // t * t]
         if not len(chosen):
             raise BadInput(
@@ -303,7 +289,7 @@ class VideoAdapter(Adapter):
             )
         size = self._size_for(video.size)
         self._refuse_huge(len(chosen), size)
-        clip = with_channels(video.clip(chosen, box, size), self._fitted("channels"))
+        clip = with_channels(video.clip(chosen, box, size), self.fitted("channels"))
         refuse_non_finite(clip)
         return clip
 
@@ -311,7 +297,7 @@ class VideoAdapter(Adapter):
         """The size, in whole patches, at which frames are tokenized."""
         if self.image_size is not None:
             return self.image_size
-        _, p, q = self._fitted("patch_size")
+        _, p, q = self.fitted("patch_size")
         shrink = min(1.0, self.max_side / max(size))
         return whole(size[0] * shrink, p), whole(size[1] * shrink, q)
 
@@ -325,11 +311,11 @@ class VideoAdapter(Adapter):
             )
 
     def _grid(self, clip: np.ndarray) -> tuple[int, int, int]:
-        t, p, q = self._fitted("patch_size")
+        t, p, q = self.fitted("patch_size")
         return -(-clip.shape[0] // t), clip.shape[1] // p, clip.shape[2] // q
 
     def _standard(self, pixels: torch.Tensor) -> torch.Tensor:
         """(B, T, H, W, C) raw to standardised."""
-        mean = torch.tensor(self._fitted("mean"), device=pixels.device)
-        scale = 1 / torch.tensor(self._fitted("std"), device=pixels.device)
+        mean = torch.tensor(self.fitted("mean"), device=pixels.device)
+        scale = 1 / torch.tensor(self.fitted("std"), device=pixels.device)
         return (pixels.float() - mean) * scale

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from anymae.errors import BadInput
-from anymae.modalities.video.pixels import Box, resized
+from anymae.pixels import Box, resized
 
 ChannelAxis = Literal["first", "last"]
 
