@@ -36,46 +36,44 @@ class Loss(Part, slot="loss"):
         raise NotImplementedError
 
 
-class SquaredLoss(Loss, kind="squared"):
+class ElementwiseLoss(Loss):
+    """The mean over a token's known numbers of how far each is off."""
+
+    def error(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """(A, F) from (A, F) and (A, F), in float32."""
+        raise NotImplementedError
+
+    def per_token(
+        self,
+        prediction: Tensor,
+        target: Tensor,
+        observed: Tensor | None = None,
+        shape: tuple[int, ...] = (),
+    ) -> Tensor:
+        return mean_known(self.error(prediction.float(), target), observed)
+
+
+class SquaredLoss(ElementwiseLoss, kind="squared"):
     """The mean squared difference."""
 
-    def per_token(
-        self,
-        prediction: Tensor,
-        target: Tensor,
-        observed: Tensor | None = None,
-        shape: tuple[int, ...] = (),
-    ) -> Tensor:
-        return mean_known((prediction.float() - target).square(), observed)
+    def error(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return (prediction - target).square()
 
 
-class AbsoluteLoss(Loss, kind="absolute"):
+class AbsoluteLoss(ElementwiseLoss, kind="absolute"):
     """The mean absolute difference."""
 
-    def per_token(
-        self,
-        prediction: Tensor,
-        target: Tensor,
-        observed: Tensor | None = None,
-        shape: tuple[int, ...] = (),
-    ) -> Tensor:
-        return mean_known((prediction.float() - target).abs(), observed)
+    def error(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return (prediction - target).abs()
 
 
-class SmoothLoss(Loss, kind="smooth"):
+class SmoothLoss(ElementwiseLoss, kind="smooth"):
     """Smooth L1: half e^2 / ``beta`` below ``beta``, |e| - ``beta`` / 2 above."""
 
     beta: float = Field(default=1.0, gt=0)
 
-    def per_token(
-        self,
-        prediction: Tensor,
-        target: Tensor,
-        observed: Tensor | None = None,
-        shape: tuple[int, ...] = (),
-    ) -> Tensor:
-        error = F.smooth_l1_loss(prediction.float(), target, beta=self.beta, reduction="none")
-        return mean_known(error, observed)
+    def error(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return F.smooth_l1_loss(prediction, target, beta=self.beta, reduction="none")
 
 
 class CosineLoss(Loss, kind="cosine"):

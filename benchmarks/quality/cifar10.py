@@ -8,10 +8,7 @@ end (``data``), their ``offsets`` and ``labels``. Encoder 192 x 6 at patch 4, de
 
 from __future__ import annotations
 
-import argparse
 import io
-import json
-import sys
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -21,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import anymae
-from anymae.benchmarks.speed.machine import machine
-from anymae.report.artifacts import save_scores
+from anymae.benchmarks.quality.record import Benchmark, judged
 
 ENCODER = anymae.EncoderConfig(width=192, depth=6, heads=3)
 PROTOCOLS = ("linear", "knn")
@@ -54,42 +50,24 @@ def measure(data: Path, steps: int, out: Path) -> dict[str, Any]:
         out=out,
     )
     minutes = (time.perf_counter() - start) / 60
-    rows = {}
-    for protocol in PROTOCOLS:
-        scores = anymae.evaluate(run.model, train, test, protocol=protocol)
-        save_scores(run.path, protocol, scores)
-        print(scores, flush=True)
-        rows[protocol] = {
-            name: {"value": score.value, "interval": list(score.interval)}
-            for name, score in (
-                ("pretrained", scores), ("raw", scores.raw), ("random_init", scores.random_init)
-            )
-        }  # fmt: skip
     return {
         "steps": steps,
         "epochs": run.history[-1]["epoch"],
         "pretraining_minutes": round(minutes, 1),
         "images_per_second": round(steps * 256 / minutes / 60),
         "last": run.history[-1],
-        "accuracy": rows,
+        "accuracy": judged(run, train, test, PROTOCOLS),
         "report": str(run.report()),
-        "machine": machine(),
     }
 
 
 def main() -> None:
     """See the module's docstring."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--out", type=Path, default=Path("runs/cifar10"))
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    benchmark = Benchmark("cifar10", __doc__)
+    benchmark.option("--steps", type=int, default=4000)
+    options = benchmark.parser.parse_args()
     result = measure(options.data, options.steps, options.out)
-    print(json.dumps(result, indent=1))
-    if options.json:
-        command = f"python -m anymae.benchmarks.quality.cifar10 DATA {' '.join(sys.argv[2:])}"
-        options.json.write_text(json.dumps({"command": command, **result}, indent=1) + "\n")
+    benchmark.record(options, result)
 
 
 if __name__ == "__main__":

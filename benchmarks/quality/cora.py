@@ -12,7 +12,6 @@ encoder with random weights, on raw features, and on those averaged over the gra
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from pathlib import Path
@@ -22,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import anymae
-from anymae.benchmarks.speed.machine import machine
+from anymae.benchmarks.quality.record import Benchmark
 from anymae.evaluation.views import random_twin
 from anymae.modalities.graph.graph import Graph
 
@@ -122,25 +121,17 @@ def measure(data: Path, steps: int, seeds: int, out: Path) -> dict[str, Any]:
         "raw": probe(graph.x.numpy(), graph.y, split),
         "raw_averaged_twice": probe(averaged(graph), graph.y, split),
         "runs": rows,
-        "machine": machine(),
     }
 
 
 def main() -> None:
     """See the module's docstring."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--out", type=Path, default=Path("runs/cora"))
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    benchmark = Benchmark("cora", __doc__)
+    benchmark.option("--steps", type=int, default=300)
+    benchmark.option("--seeds", type=int, default=20)
+    options = benchmark.parser.parse_args()
     result = measure(options.data, options.steps, options.seeds, options.out)
-    print(json.dumps({k: v for k, v in result.items() if k != "runs"}, indent=1))
-    if options.json:
-        command = "python -m anymae.benchmarks.quality.cora DATA"
-        command += f" --steps {options.steps} --seeds {options.seeds}"
-        options.json.write_text(json.dumps({"command": command, **result}, indent=1) + "\n")
+    benchmark.record(options, result)
 
 
 if __name__ == "__main__":

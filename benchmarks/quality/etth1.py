@@ -9,17 +9,13 @@ Look-back 512 in patches of 16 steps, channels independent, encoder 64 x 3.
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import anymae
-from anymae.benchmarks.speed.machine import machine
-from anymae.evaluation.scores import Scores
+from anymae.benchmarks.quality.record import Benchmark, row
 
 ENCODER = anymae.EncoderConfig(
     width=64, depth=3, heads=4, cls=False,
@@ -57,7 +53,7 @@ def measure(data: Path, steps: int, tune: bool, out: Path, seed: int) -> dict[st
         protocol = {"kind": "forecasting", "horizon": horizon, "stride": STRIDE}
         scores = anymae.evaluate(run.model, train, test, protocol=protocol, seeds=1)
         print(scores, flush=True)
-        rows[str(horizon)] = frozen(scores)
+        rows[str(horizon)] = row(scores, "mae", "penalty")
         if tune:
             tuned = anymae.finetune(
                 run.model, train, held, task="forecasting", horizon=horizon, epochs=2,
@@ -71,39 +67,18 @@ def measure(data: Path, steps: int, tune: bool, out: Path, seed: int) -> dict[st
         "pretraining_seconds": round(run.history[-1]["seconds"]),
         "last": run.history[-1],
         "mse": rows,
-        "machine": machine(),
-    }
-
-
-def frozen(scores: Scores) -> dict[str, Any]:
-    """The ridge regression on each kind of features."""
-    kinds = (("pretrained", scores), ("raw", scores.raw), ("random_init", scores.random_init))
-    return {
-        name: {
-            "mse": score.value,
-            "interval": list(score.interval),
-            "mae": score.details["mae"],
-            "penalty": score.details["penalty"],
-        }
-        for name, score in kinds
     }
 
 
 def main() -> None:
     """See the module's docstring."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--tune", action="store_true")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("runs/etth1"))
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    benchmark = Benchmark("etth1", __doc__)
+    benchmark.option("--steps", type=int, default=600)
+    benchmark.option("--tune", action="store_true")
+    benchmark.option("--seed", type=int, default=0)
+    options = benchmark.parser.parse_args()
     result = measure(options.data, options.steps, options.tune, options.out, options.seed)
-    print(json.dumps(result, indent=1))
-    if options.json:
-        command = f"python -m anymae.benchmarks.quality.etth1 DATA {' '.join(sys.argv[2:])}"
-        options.json.write_text(json.dumps({"command": command, **result}, indent=1) + "\n")
+    benchmark.record(options, result)
 
 
 if __name__ == "__main__":

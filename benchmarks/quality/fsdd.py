@@ -9,10 +9,7 @@ nor their labels are used before. Settings were chosen among the other four, eac
 
 from __future__ import annotations
 
-import argparse
 import io
-import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -22,9 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import anymae
-from anymae.benchmarks.speed.machine import machine
+from anymae.benchmarks.quality.record import Benchmark, judged
 from anymae.modalities.audio.adapter import AudioAdapter
-from anymae.report.artifacts import save_scores
 
 TEST_SPEAKERS = ("theo", "yweweler")
 ENCODER = anymae.EncoderConfig(width=256, depth=4, heads=4)
@@ -74,53 +70,28 @@ def measure(data: Path, steps: int, seed: int, out: Path) -> dict[str, Any]:
         **SETTINGS,
     )
     minutes = (time.perf_counter() - start) / 60
-    rows = {}
-    for protocol in PROTOCOLS:
-        scores = anymae.evaluate(run.model, train, test, protocol=protocol)
-        save_scores(run.path, protocol, scores)
-        print(scores, flush=True)
-        rows[protocol] = {
-            name: {"value": score.value, "interval": list(score.interval)}
-            for name, score in (
-                ("pretrained", scores), ("raw", scores.raw), ("random_init", scores.random_init)
-            )
-        }  # fmt: skip
     return {
         "seed": seed,
         "epochs": run.history[-1]["epoch"],
         "pretraining_minutes": round(minutes, 1),
         "last": run.history[-1],
-        "accuracy": rows,
+        "accuracy": judged(run, train, test, PROTOCOLS),
         "report": str(run.report()),
     }
 
 
 def main() -> None:
     """See the module's docstring."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=Path("runs/fsdd"))
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    benchmark = Benchmark("fsdd", __doc__)
+    benchmark.option("--steps", type=int, default=600)
+    benchmark.option("--seeds", type=int, default=1)
+    options = benchmark.parser.parse_args()
     runs = [
         measure(options.data, options.steps, seed, options.out / f"seed{seed}")
         for seed in range(options.seeds)
     ]
-    result = {
-        "test_speakers": TEST_SPEAKERS,
-        "encoder": ENCODER.model_dump(mode="json"),
-        "options": OPTIONS,
-        "settings": SETTINGS,
-        "steps": options.steps,
-        "runs": runs,
-        "machine": machine(),
-    }
-    print(json.dumps(result, indent=1))
-    if options.json:
-        command = f"python -m anymae.benchmarks.quality.fsdd DATA {' '.join(sys.argv[2:])}"
-        options.json.write_text(json.dumps({"command": command, **result}, indent=1) + "\n")
+    settings = {"encoder": ENCODER.model_dump(), "options": OPTIONS, "settings": SETTINGS}
+    benchmark.record(options, {"test_speakers": TEST_SPEAKERS, **settings, "runs": runs})
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import anymae
+from anymae.benchmarks.quality.record import Benchmark, shown
 from anymae.benchmarks.quality.tables import ENCODER, LABELS, pretrained, read
-from anymae.benchmarks.speed.machine import machine
 from anymae.evaluation.protocols.imputation import Imputation
 
 
@@ -31,8 +31,8 @@ def measure(data: Path, name: str, options: argparse.Namespace) -> dict[str, Any
     columns = [column for column in train.columns if column != LABELS[name]]
     ratios = scores.details["relative error by place"]
     return {
-        "mae": {"value": scores.value, "interval": list(scores.interval)},
-        "neighbours": {"value": scores.raw.value, "interval": list(scores.raw.interval)},
+        "mae": shown(scores),
+        "neighbours": shown(scores.raw),
         "chained_regressions": scores.details["relative error of chained regressions"],
         "random_init": scores.random_init.value,
         "mean_or_mode": 1.0,
@@ -46,29 +46,17 @@ def measure(data: Path, name: str, options: argparse.Namespace) -> dict[str, Any
 
 def main() -> None:
     """See the module's docstring."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--tables", nargs="+", choices=LABELS, default=list(LABELS))
-    parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--missing", type=float, default=0.3)
-    parser.add_argument("--out", type=Path, default=Path("runs/tables"))
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    benchmark = Benchmark("imputation", __doc__)
+    benchmark.option("--tables", nargs="+", choices=LABELS, default=list(LABELS))
+    benchmark.option("--steps", type=int, default=1500)
+    benchmark.option("--missing", type=float, default=0.3)
+    options = benchmark.parser.parse_args()
     found = {}
     for name in options.tables:
         found[name] = measure(options.data, name, options)
         print(json.dumps({name: found[name]}, indent=1), flush=True)
-    if options.json:
-        tables = " ".join(options.tables)
-        result = {
-            "command": "python -m anymae.benchmarks.quality.imputation DATA "
-            f"--tables {tables} --steps {options.steps} --missing {options.missing}",
-            "encoder": ENCODER.model_dump(),
-            "tables": found,
-            "scikit-learn": version("scikit-learn"),
-            "machine": machine(),
-        }
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
+    result = {"encoder": ENCODER.model_dump(), "tables": found}
+    benchmark.record(options, result | {"scikit-learn": version("scikit-learn")})
 
 
 if __name__ == "__main__":

@@ -10,9 +10,6 @@ sector. Encoder 96 x 4 with windows of 16 voxels, voxels of 0.5 m, of which 70 %
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -23,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import anymae
-from anymae.benchmarks.speed.machine import machine
+from anymae.benchmarks.quality.record import Benchmark
 from anymae.data.batches import read_batch
 from anymae.data.sources import open_source
 from anymae.masks import Roles
@@ -140,23 +137,16 @@ def measure(data: Path, steps: int, out: Path) -> dict[str, Any]:
         "test_crops": len(test),
         "results": judge(run.model, test),
         "report": str(run.report()),
-        "machine": machine(),
     }
 
 
 def main() -> None:
     """See the module's docstring."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--out", type=Path, default=Path("runs/kitti"))
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    benchmark = Benchmark("kitti", __doc__)
+    benchmark.option("--steps", type=int, default=1500)
+    options = benchmark.parser.parse_args()
     result = measure(options.data, options.steps, options.out)
-    print(json.dumps(result, indent=1))
-    if options.json:
-        command = f"python -m anymae.benchmarks.quality.kitti DATA {' '.join(sys.argv[2:])}"
-        options.json.write_text(json.dumps({"command": command, **result}, indent=1) + "\n")
+    benchmark.record(options, result)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,6 @@ the test part occur nowhere in training, and no single frame tells the motion.
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -19,8 +16,7 @@ from typing import Any
 import numpy as np
 
 import anymae
-from anymae.benchmarks.speed.machine import machine
-from anymae.report.artifacts import save_scores
+from anymae.benchmarks.quality.record import Benchmark, judged
 
 ENCODER = anymae.EncoderConfig(
     width=96, depth=4, heads=3, layout="window", window=(None, 1, 1), shifted=False, global_every=2
@@ -44,63 +40,41 @@ OPTIONS: dict[str, Any] = {"patch_size": (2, 8, 8), "crop_scale": None}
 def measure(data: Path, steps: int, out: Path) -> dict[str, Any]:
     """Pretrain, evaluate and write the report; returns what is printed and saved."""
     with np.load(data / "moving_glyphs_16x32.npz", allow_pickle=False) as file:
-        video, labels, test = file["video"], file["labels"].astype(np.int64), file["is_test"]
+        video, labels, is_test = file["video"], file["labels"].astype(np.int64), file["is_test"]
+    train, test = ((video[part], labels[part]) for part in (~is_test, is_test))
     start = time.perf_counter()
     run = anymae.pretrain(
-        video[~test],
+        train[0],
         modality="video",
         size=ENCODER,
         steps=steps,
         batch_size=BATCH,
         lr=3e-3,
-        validation=video[test][:128],
+        validation=test[0][:128],
         out=out,
         modality_options=OPTIONS,
         **SETTINGS,
     )
     minutes = (time.perf_counter() - start) / 60
-    rows = {}
-    for protocol in PROTOCOLS:
-        scores = anymae.evaluate(
-            run.model,
-            (video[~test], labels[~test]),
-            (video[test], labels[test]),
-            protocol=protocol,
-        )
-        save_scores(run.path, protocol, scores)
-        print(scores, flush=True)
-        rows[protocol] = {
-            name: {"value": score.value, "interval": list(score.interval)}
-            for name, score in (
-                ("pretrained", scores), ("raw", scores.raw), ("random_init", scores.random_init)
-            )
-        }  # fmt: skip
-    run.model.reconstruct(video[test][:8]).plot(run.path / "reconstruction.png")
+    run.model.reconstruct(test[0][:8]).plot(run.path / "reconstruction.png")
     return {
         "steps": steps,
         "epochs": run.history[-1]["epoch"],
         "pretraining_minutes": round(minutes, 1),
         "clips_per_second": round(steps * BATCH / minutes / 60),
         "last": run.history[-1],
-        "accuracy": rows,
+        "accuracy": judged(run, train, test, PROTOCOLS),
         "report": str(run.report()),
-        "machine": machine(),
     }
 
 
 def main() -> None:
     """See the module's docstring."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--steps", type=int, default=1200)
-    parser.add_argument("--out", type=Path, default=Path("runs/moving-glyphs"))
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    benchmark = Benchmark("moving_glyphs", __doc__)
+    benchmark.option("--steps", type=int, default=1200)
+    options = benchmark.parser.parse_args()
     result = measure(options.data, options.steps, options.out)
-    print(json.dumps(result, indent=1))
-    if options.json:
-        command = f"python -m anymae.benchmarks.quality.moving_glyphs DATA {' '.join(sys.argv[2:])}"
-        options.json.write_text(json.dumps({"command": command, **result}, indent=1) + "\n")
+    benchmark.record(options, result)
 
 
 if __name__ == "__main__":

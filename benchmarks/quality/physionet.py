@@ -9,9 +9,6 @@ not used. The figure is the area under the ROC curve for death in hospital.
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,7 +17,7 @@ import numpy as np
 import torch
 
 import anymae
-from anymae.benchmarks.speed.machine import machine
+from anymae.benchmarks.quality.record import Benchmark
 from anymae.evaluation.metrics import Accuracy, Prediction
 from anymae.modalities.timeseries import Series
 
@@ -81,25 +78,18 @@ def measure(data: Path, steps: int, tune: bool, out: Path, seed: int) -> dict[st
         "pretraining_seconds": round(run.history[-1]["seconds"]),
         "last": run.history[-1],
         "auc": found,
-        "machine": machine(),
     }
 
 
 def main() -> None:
     """See the module's docstring."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--tune", action="store_true")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("runs/physionet"))
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    benchmark = Benchmark("physionet", __doc__)
+    benchmark.option("--steps", type=int, default=400)
+    benchmark.option("--tune", action="store_true")
+    benchmark.option("--seed", type=int, default=0)
+    options = benchmark.parser.parse_args()
     result = measure(options.data, options.steps, options.tune, options.out, options.seed)
-    print(json.dumps(result, indent=1))
-    if options.json:
-        command = f"python -m anymae.benchmarks.quality.physionet DATA {' '.join(sys.argv[2:])}"
-        options.json.write_text(json.dumps({"command": command, **result}, indent=1) + "\n")
+    benchmark.record(options, result)
 
 
 if __name__ == "__main__":

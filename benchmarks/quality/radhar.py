@@ -9,9 +9,6 @@ each 882 to 1,720 ``points`` (x, y, z in mm, velocity in mm/s, intensity), their
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -20,8 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 import anymae
-from anymae.benchmarks.speed.machine import machine
-from anymae.report.artifacts import save_scores
+from anymae.benchmarks.quality.record import Benchmark, judged
 
 ENCODER = anymae.EncoderConfig(width=96, depth=4, heads=3)
 OPTIONS = {"normalise": "none", "axes": 4, "rotate": "none", "stretch": (0.9, 1.1)}
@@ -59,42 +55,24 @@ def measure(data: Path, steps: int, out: Path) -> dict[str, Any]:
         modality_options=OPTIONS,
     )
     minutes = (time.perf_counter() - start) / 60
-    rows = {}
-    for protocol in PROTOCOLS:
-        scores = anymae.evaluate(run.model, train, test, protocol=protocol, pool=POOL)
-        save_scores(run.path, protocol, scores)
-        print(scores, flush=True)
-        rows[protocol] = {
-            name: {"value": score.value, "interval": list(score.interval)}
-            for name, score in (
-                ("pretrained", scores), ("raw", scores.raw), ("random_init", scores.random_init)
-            )
-        }  # fmt: skip
     run.model.reconstruct(test[0][::30][:8]).plot(run.path / "picture.png")
     return {
         "steps": steps,
         "pool": POOL,
         "pretraining_minutes": round(minutes, 1),
         "windows_per_second": round(steps * 32 / minutes / 60),
-        "accuracy": rows,
+        "accuracy": judged(run, train, test, PROTOCOLS, pool=POOL),
         "report": str(run.report()),
-        "machine": machine(),
     }
 
 
 def main() -> None:
     """See the module's docstring."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--out", type=Path, default=Path("runs/radhar"))
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    benchmark = Benchmark("radhar", __doc__)
+    benchmark.option("--steps", type=int, default=1000)
+    options = benchmark.parser.parse_args()
     result = measure(options.data, options.steps, options.out)
-    print(json.dumps(result, indent=1))
-    if options.json:
-        command = f"python -m anymae.benchmarks.quality.radhar DATA {' '.join(sys.argv[2:])}"
-        options.json.write_text(json.dumps({"command": command, **result}, indent=1) + "\n")
+    benchmark.record(options, result)
 
 
 if __name__ == "__main__":

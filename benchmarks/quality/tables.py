@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import anymae
-from anymae.benchmarks.speed.machine import machine
+from anymae.benchmarks.quality.record import Benchmark
 
 ENCODER = anymae.EncoderConfig(width=64, depth=3, heads=2)
 LABELS = {
@@ -137,30 +137,18 @@ def measure(data: Path, name: str, options: argparse.Namespace) -> dict[str, Any
 
 def main() -> None:
     """See the module's docstring."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--tables", nargs="+", choices=LABELS, default=list(LABELS))
-    parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=Path("runs/tables"))
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    benchmark = Benchmark("tables", __doc__)
+    benchmark.option("--tables", nargs="+", choices=LABELS, default=list(LABELS))
+    benchmark.option("--steps", type=int, default=1500)
+    benchmark.option("--seeds", type=int, default=1)
+    options = benchmark.parser.parse_args()
     found = {}
     for name in options.tables:
         found[name] = measure(options.data, name, options)
         print(json.dumps({name: found[name]}, indent=1), flush=True)
-    if options.json:
-        tables = " ".join(options.tables)
-        result = {
-            "command": "python -m anymae.benchmarks.quality.tables DATA "
-            f"--tables {tables} --steps {options.steps} --seeds {options.seeds}",
-            "encoder": ENCODER.model_dump(),
-            "tuning": TUNING | {"by_table": CHOSEN},
-            "tables": found,
-            "scikit-learn": version("scikit-learn"),
-            "machine": machine(),
-        }
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
+    tuning = TUNING | {"by_table": CHOSEN}
+    result = {"encoder": ENCODER.model_dump(), "tuning": tuning, "tables": found}
+    benchmark.record(options, result | {"scikit-learn": version("scikit-learn")})
 
 
 if __name__ == "__main__":

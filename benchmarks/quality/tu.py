@@ -12,7 +12,6 @@ nodes' features, standardised. The same is said of an encoder with random weight
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from itertools import pairwise
@@ -23,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import anymae
-from anymae.benchmarks.speed.machine import machine
+from anymae.benchmarks.quality.record import Benchmark
 from anymae.evaluation.views import random_twin
 from anymae.modalities.graph.graph import Graph
 
@@ -109,26 +108,18 @@ def measure(data: Path, name: str, steps: int, seeds: int, out: Path) -> dict[st
         "accuracy_std_over_seeds": float(np.std([row["pretrained"] for row in rows])),
         "random_init": float(np.mean([row["random_init"] for row in rows])),
         "runs": rows,
-        "machine": machine(),
     }
 
 
 def main() -> None:
     """See the module's docstring."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("name", choices=("mutag", "proteins", "nci1", "imdb_binary"))
-    parser.add_argument("--steps", type=int, default=500)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=Path("runs/tu"))
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    benchmark = Benchmark("tu", __doc__)
+    benchmark.option("name", choices=("mutag", "proteins", "nci1", "imdb_binary"))
+    benchmark.option("--steps", type=int, default=500)
+    benchmark.option("--seeds", type=int, default=5)
+    options = benchmark.parser.parse_args()
     result = measure(options.data, options.name, options.steps, options.seeds, options.out)
-    print(json.dumps({k: v for k, v in result.items() if k != "runs"}, indent=1))
-    if options.json:
-        command = f"python -m anymae.benchmarks.quality.tu DATA {options.name}"
-        command += f" --steps {options.steps} --seeds {options.seeds}"
-        options.json.write_text(json.dumps({"command": command, **result}, indent=1) + "\n")
+    benchmark.record(options, result)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,6 @@ are those same channels.
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +22,9 @@ import torch
 from numpy.typing import NDArray
 
 import anymae
-from anymae.benchmarks.speed.machine import machine
+from anymae.benchmarks.quality.record import Benchmark, shown
 from anymae.data.sources import open_source
-from anymae.evaluation.judging import Judge, Judged, Truth
+from anymae.evaluation.judging import Judge, Truth
 from anymae.evaluation.metrics import metric_of
 from anymae.evaluation.protocols import SupportVectors
 from anymae.evaluation.raw import raw_view
@@ -82,8 +79,7 @@ def measure(data: Path, name: str, steps: int, out: Path, seed: int) -> dict[str
         "seed": seed,
         "pretraining_seconds": round(run.history[-1]["seconds"]),
         "last": run.history[-1],
-        "accuracy": {kind: shown(found) for kind, found in kinds.items()},
-        "machine": machine(),
+        "accuracy": {kind: shown(found.score) for kind, found in kinds.items()},
     }
 
 
@@ -128,26 +124,15 @@ def pooled(model: anymae.Model, series: Array) -> torch.Tensor:
     return torch.cat(rows, 1)
 
 
-def shown(found: Judged) -> dict[str, Any]:
-    """A score as JSON."""
-    return {"value": found.score.value, "interval": list(found.score.interval)}
-
-
 def main() -> None:
     """See the module's docstring."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("set", choices=sorted(COMPRESSED))
-    parser.add_argument("--steps", type=int, default=800)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("runs/ucr"))
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    benchmark = Benchmark("ucr", __doc__)
+    benchmark.option("set", choices=sorted(COMPRESSED))
+    benchmark.option("--steps", type=int, default=800)
+    benchmark.option("--seed", type=int, default=0)
+    options = benchmark.parser.parse_args()
     result = measure(options.data, options.set, options.steps, options.out, options.seed)
-    print(json.dumps(result, indent=1))
-    if options.json:
-        command = f"python -m anymae.benchmarks.quality.ucr DATA {' '.join(sys.argv[2:])}"
-        options.json.write_text(json.dumps({"command": command, **result}, indent=1) + "\n")
+    benchmark.record(options, result)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,87 @@
+"""What all benchmarks of quality share: the command line, the rows, and the record they leave."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import anymae
+from anymae.benchmarks.speed.machine import machine
+from anymae.evaluation.scores import Score, Scores
+from anymae.report.artifacts import save_scores
+
+_PLACES = ("data", "out", "json")
+"""Arguments that say where things lie: they differ from machine to machine."""
+
+
+class Benchmark:
+    """A command line with ``DATA``, ``--out`` and ``--json``, and the record of what came of it.
+
+    ``name`` is the module's, without its package; ``doc`` the module's docstring.
+    """
+
+    def __init__(self, name: str, doc: str | None) -> None:
+        self.name = name
+        self.parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
+        self.parser.add_argument("data", type=Path)
+        self.parser.add_argument("--out", type=Path, default=Path("runs") / name)
+        self.parser.add_argument("--json", type=Path)
+
+    def option(self, *names: str, **kind: Any) -> None:
+        """One more argument, as ``argparse`` takes it."""
+        self.parser.add_argument(*names, **kind)
+
+    def command(self, options: argparse.Namespace) -> str:
+        """The command that gives this result again, wherever the data lie."""
+        words = ["python", "-m", f"anymae.benchmarks.quality.{self.name}", "DATA"]
+        for action in self.parser._actions:
+            if action.dest not in (*_PLACES, "help"):
+                words += _words(action, getattr(options, action.dest))
+        return " ".join(words)
+
+    def record(self, options: argparse.Namespace, result: dict[str, Any]) -> None:
+        """Print the result with the machine it came from; write it where ``--json`` says."""
+        whole = {"command": self.command(options), **result, "machine": machine()}
+        text = json.dumps(whole, indent=1)
+        print(text)
+        if options.json:
+            options.json.write_text(text + "\n")
+
+
+def _words(action: argparse.Action, value: Any) -> list[str]:
+    if value is None or value is False:
+        return []
+    values = [] if value is True else value if isinstance(value, list) else [value]
+    return [*action.option_strings[:1], *(str(v) for v in values)]
+
+
+def shown(score: Score | Scores, *details: str) -> dict[str, Any]:
+    """A score, its interval and the named details of it, as JSON."""
+    found = {"value": score.value, "interval": list(score.interval)}
+    return found | {name: score.details[name] for name in details}
+
+
+def row(scores: Scores, *details: str) -> dict[str, Any]:
+    """Scores of the pretrained encoder, of raw features and of random encoders, as JSON."""
+    kinds: dict[str, Score | Scores] = {
+        "pretrained": scores,
+        "raw": scores.raw,
+        "random_init": scores.random_init,
+    }
+    return {name: shown(score, *details) for name, score in kinds.items()}
+
+
+def judged(
+    run: anymae.Run, train: Any, test: Any, protocols: Sequence[str], **reading: Any
+) -> dict[str, Any]:
+    """``evaluate`` by every protocol, with its options ``reading``; kept for the run's report."""
+    rows = {}
+    for protocol in protocols:
+        scores = anymae.evaluate(run.model, train, test, protocol=protocol, **reading)
+        save_scores(run.path, protocol, scores)
+        print(scores, flush=True)
+        rows[protocol] = row(scores)
+    return rows
