@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import ClassVar, cast
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from anymae import layouts
 from anymae.blocks import Block, CrossBlock
-from anymae.encoder import EncoderConfig, Latents, LayoutChoice
+from anymae.encoder import EncoderConfig, Latents, LayoutChoice, check_window
 from anymae.errors import BadConfig
 from anymae.kernels import ragged
 from anymae.kernels.segments import Segments
@@ -87,14 +87,45 @@ class _Sized(Decoder):
 
 
 class SelfDecoder(_Sized, kind="self"):
-    """Encoded tokens and mask tokens attend to one another (He et al. 2022)."""
+    """Encoded tokens and mask tokens attend to one another (He et al. 2022).
+
+    ``window`` restricts that to boxes of coordinate units, ``shifted`` in every second block, with
+    every ``global_every``-th block full (0: none), as in ``EncoderConfig`` (AudioMAE, Huang et al.
+    2022). None: as the encoder does; who may not meet there may not meet here.
+    """
+
+    window: tuple[float | None, ...] | None = None
+    shifted: bool = True
+    global_every: int = Field(default=0, ge=0)
+
+    @field_validator("window")
+    @classmethod
+    def _extents(cls, window: tuple[float | None, ...] | None) -> tuple[float | None, ...] | None:
+        if window is not None:
+            check_window(window)
+        return window
 
     def build(
         self, encoder: EncoderConfig, place: Callable[[int], nn.Module], edge_dim: int = 0
     ) -> nn.Module:
         width, depth, heads = self.sized(encoder)
         blocks = [Block(width, heads, self.mlp_ratio, encoder.norm_eps) for _ in range(depth)]
-        return _SelfDecoder(encoder, width, blocks, place(width))
+        choice = LayoutChoice(self._windowed(encoder), depth, heads, 0)
+        return _SelfDecoder(encoder, width, blocks, place(width), choice)
+
+    def _windowed(self, encoder: EncoderConfig) -> EncoderConfig:
+        """Who meets whom in the decoder. Along edges: see ``EdgeDecoder``."""
+        if self.window is None:
+            layout = "window" if encoder.layout == "window" else "full"
+            return encoder.model_copy(update={"layout": layout})
+        return encoder.model_copy(
+            update={
+                "layout": "window",
+                "window": self.window,
+                "shifted": self.shifted,
+                "global_every": self.global_every,
+            }
+        )
 
 
 class CrossDecoder(_Sized, kind="cross"):
@@ -156,14 +187,17 @@ class _Asking(nn.Module):
 
 class _SelfDecoder(_Asking):
     def __init__(
-        self, encoder: EncoderConfig, width: int, blocks: list[Block], position: nn.Module
+        self,
+        encoder: EncoderConfig,
+        width: int,
+        blocks: list[Block],
+        position: nn.Module,
+        choice: LayoutChoice,
     ) -> None:
         super().__init__(encoder, width, position)
         self.embed = nn.Linear(encoder.width, width)
         self.blocks = nn.ModuleList(blocks)
-        # Who may not meet in the encoder may not meet here; along edges, see EdgeDecoder.
-        windows = encoder.layout == "window"
-        self.layouts = LayoutChoice(encoder, len(blocks), 1, 0) if windows else None
+        self.layouts = choice
 
     def forward(self, latents: Latents, question: Question) -> Tensor:
         known = self.embed(latents.x)
@@ -172,28 +206,16 @@ class _SelfDecoder(_Asking):
         known = known + ragged.join(nowhere, latents.of_lead, positions, latents.of_tokens)[0]
         asked = self.asked(question).to(known.dtype)
         x, joined = ragged.join(known, latents.segments, asked, question.of_ask)
-        if self.layouts is not None:
-            return self.norm(self._in_windows(x, joined, latents, question, self.layouts))
-        for block in self.blocks[:-1]:
-            x = block(x, layouts.full(joined), joined)
-        last = cast(Block, self.blocks[-1])
-        return self.norm(last.tail(x, joined, question.of_ask))
-
-    def _in_windows(
-        self,
-        x: Tensor,
-        joined: Segments,
-        latents: Latents,
-        question: Question,
-        choice: LayoutChoice,
-    ) -> Tensor:
-        places = ragged.join(
+        places, of_places = ragged.join(
             question.coords, latents.of_tokens, question.ask_coords, question.of_ask
         )
-        chosen = choice(latents.of_lead, places[1], places[0])
-        for block, layout in zip(self.blocks, chosen, strict=True):
+        chosen = self.layouts(latents.of_lead, of_places, places)
+        for block, layout in zip(self.blocks[:-1], chosen[:-1], strict=True):
             x = block(x, layout, joined)
-        return ragged.tail(x, joined, question.of_ask)
+        last = cast(Block, self.blocks[-1])
+        if isinstance(chosen[-1], layouts.Partition) and chosen[-1].order is None:
+            return self.norm(last.tail(x, joined, question.of_ask))
+        return self.norm(ragged.tail(last(x, chosen[-1], joined), joined, question.of_ask))
 
 
 class _CrossDecoder(_Asking):

@@ -24,6 +24,12 @@ from anymae.kernels.segments import Segments
 from anymae.tokens import Edges
 
 
+def check_window(window: tuple[float | None, ...]) -> None:
+    """Raise ``ValueError`` unless every size is positive or None."""
+    if any(size is not None and size <= 0 for size in window):
+        raise ValueError(f"window sizes must be positive, found {window}")
+
+
 class EncoderConfig(BaseModel):
     """Size and shape of the encoder.
 
@@ -52,8 +58,7 @@ class EncoderConfig(BaseModel):
     def _heads_divide(self) -> EncoderConfig:
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
-        if any(size is not None and size <= 0 for size in self.window):
-            raise ValueError(f"window sizes must be positive, found {self.window}")
+        check_window(self.window)
         return self
 
     @property

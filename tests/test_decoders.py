@@ -154,6 +154,40 @@ def test_who_may_not_meet_in_the_encoder_may_not_meet_in_the_decoder():
         assert torch.equal(changed, same & (sample == int(row >= 4)))
 
 
+def test_a_decoder_with_windows_of_its_own_looks_no_farther():
+    decoder = SelfDecoder(width=16, depth=1, heads=2, window=(2.0, None))
+    module = built(decoder)
+    latents, question = case([(4, 5), (3, 2)])
+    answer = module(latents, question)
+    box = torch.cat([question.coords, question.ask_coords])[:, 0].div(2).floor()
+    owner = torch.tensor([0] * 4 + [1] * 3 + [0] * 5 + [1] * 2)
+    for row in range(7):
+        x = latents.x.clone()
+        x[row + 1 + int(row >= 4)] += 1.0  # one register before each sample
+        changed = (module(replace(latents, x=x), question) - answer).abs().amax(1) > 1e-6
+        assert torch.equal(changed, ((box == box[row]) & (owner == owner[row]))[7:])
+
+
+def test_a_decoder_with_endless_windows_is_one_without():
+    latents, question = case([(4, 5), (3, 2)])
+    torch.manual_seed(0)
+    boxed = SelfDecoder(width=16, depth=2, heads=2, window=(None,), global_every=2).build(
+        ENCODER, partial(SinCosPosition().build, 2)
+    )
+    torch.manual_seed(0)
+    free = SelfDecoder(width=16, depth=2, heads=2).build(
+        ENCODER.model_copy(update={"cls": False}), partial(SinCosPosition().build, 2)
+    )
+    latents = replace(latents, x=latents.tokens(), segments=latents.of_tokens,
+                      of_lead=segments([0, 0]))  # fmt: skip
+    close(boxed(latents, question), free(latents, question))
+
+
+def test_windows_of_no_size_are_refused():
+    with pytest.raises(ValueError, match="window sizes must be positive"):
+        SelfDecoder(window=(0.0,))
+
+
 def test_the_linear_decoder_reads_rows_of_the_encoder():
     latents, question = case([(4, 2), (3, 1)])
     answer = built(BLOCKS["linear"])(latents, question)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from anymae.corruption import MaskToken
-from anymae.decoders import CrossDecoder, LinearDecoder
+from anymae.decoders import CrossDecoder, LinearDecoder, SelfDecoder
 from anymae.losses import AbsoluteLoss, SquaredLoss
 from anymae.masks import Mask
 from anymae.masks.budgets import RatioBudget
@@ -67,10 +67,12 @@ AUDIOMAE = Recipe(
     name="audiomae",
     paper="Huang et al., Masked Autoencoders that Listen, NeurIPS 2022",
     year=2022,
-    summary="MAE with four fifths of the tokens hidden.",
-    differs="The decoder attends to everything; the paper's attends in shifted windows, with "
-    "cosine attention.",
+    summary="MAE with four fifths of the tokens hidden and a decoder that looks around itself: "
+    "neighbours in time and frequency say most of a spectrogram.",
+    differs="Windows shift along every coordinate, not time only; dot-product attention in pre-"
+    "norm blocks, not Swin V2's; the decoder has the encoder's proportions, not 16 blocks.",
     mask=Mask(budget=RatioBudget(ratio=0.8)),
+    decoder=SelfDecoder(window=(4.0,)),
     target=_NORMALISED,
 )
 
