@@ -17,13 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from anymae import pooling
 from anymae.data.batches import read_batch
 from anymae.data.sources import Source, open_source
 from anymae.encoder import Latents
 from anymae.errors import BadConfig
-from anymae.kernels import ragged
 from anymae.masks import Roles
-from anymae.model import Model, Pool
+from anymae.model import Model
 from anymae.precision import Precision, autocast
 from anymae.targets import Content
 from anymae.tokens import OBSERVED, Packed, Tokens
@@ -37,17 +37,14 @@ def embed(
     model: Model,
     dataset: Any,
     *,
-    pool: Pool = "mean",
+    pool: str | None = "mean",
     layer: int = -1,
     batch_size: int | None = None,
     precision: Precision = "fp32",
 ) -> NDArray[np.float32] | list[NDArray[np.float32]]:
     """See ``Model.embed``. ``precision`` is that of the matrix products; features are float32."""
     layer = _checked_layer(model, layer)
-    if pool not in ("cls", "mean", "max", None):
-        raise BadConfig("unknown pool", found=repr(pool), expected="'cls', 'mean', 'max' or None")
-    if pool == "cls" and not model.encoder.config.cls:
-        raise BadConfig("this encoder has no class token", hint="Use pool='mean'.")
+    kinds = None if pool is None else pooling.parsed(pool, model.encoder.config)
     source = open_source(dataset, model.adapter)
     device = next(model.parameters()).device
     rows: list[np.ndarray] = []
@@ -59,7 +56,7 @@ def embed(
                 latents = model.encode(packed.to(device), taps=(layer,))
             last = layer == model.encoder.config.depth - 1
             x = latents.x if last else latents.taps[0]
-            rows += _pooled(latents, x.float(), pool)
+            rows += _rows(latents, x.float(), kinds)
     finally:
         model.train(was_training)
     return rows if pool is None else np.stack(rows)
@@ -84,14 +81,11 @@ def _checked_layer(model: Model, layer: int) -> int:
     return layer % depth
 
 
-def _pooled(latents: Latents, x: Tensor, pool: Pool) -> list[np.ndarray]:
-    if pool == "cls":
-        return list(latents.registers(x)[:, 0].cpu().numpy())
-    tokens = latents.tokens(x)
-    if pool is None:
-        return [part.cpu().numpy() for part in tokens.split(latents.of_tokens.lengths.tolist())]
-    reduce = ragged.mean if pool == "mean" else ragged.maximum
-    return list(reduce(tokens, latents.of_tokens).cpu().numpy())
+def _rows(latents: Latents, x: Tensor, kinds: tuple[str, ...] | None) -> list[np.ndarray]:
+    if kinds is not None:
+        return list(pooling.pooled(latents, kinds, x).cpu().numpy())
+    lengths = latents.of_tokens.lengths.tolist()
+    return [part.cpu().numpy() for part in latents.tokens(x).split(lengths)]
 
 
 @dataclass(frozen=True)

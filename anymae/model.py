@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from anymae.inference import Reconstruction
-
-Pooling = Literal["cls", "mean", "max"]
-Pool = Pooling | None
 
 
 class ModelConfig(BaseModel):
@@ -228,7 +225,7 @@ class Model(nn.Module):
     def embed(
         self,
         dataset: Any,
-        pool: Pooling = "mean",
+        pool: str = "mean",
         layer: int = -1,
         batch_size: int | None = None,
     ) -> NDArray[np.float32]: ...
@@ -239,14 +236,15 @@ class Model(nn.Module):
     def embed(
         self,
         dataset: Any,
-        pool: Pool = "mean",
+        pool: str | None = "mean",
         layer: int = -1,
         batch_size: int | None = None,
     ) -> NDArray[np.float32] | list[NDArray[np.float32]]:
         """Features of every sample, in order, nothing masked, deterministic.
 
-        ``pool`` is ``"mean"`` (of the tokens), ``"cls"`` or ``"max"``: float32 (n, width); or
-        None: a list of n arrays (tokens_i, width). ``layer`` is a block counted from 0, or from
+        ``pool`` is ``"mean"`` (of the tokens), ``"max"``, ``"std"`` or ``"cls"``: float32
+        (n, width), or several (``"mean+max"``): as often the width; or None: a list of n arrays
+        (tokens_i, width). ``layer`` is a block counted from 0, or from
         the end: -1 is the last block with the final norm. Raises ``BadInput``, ``BadConfig``.
         """
         from anymae.inference import embed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,15 +9,6 @@ import typer
 
 from anymae.cli.settings import parsed
 from anymae.errors import BadConfig
-
-
-class Pooling(StrEnum):
-    """How tokens become one vector."""
-
-    mean = "mean"
-    cls = "cls"
-    max = "max"
-
 
 RunArgument = Annotated[Path, typer.Argument(help="A run folder or a model folder.")]
 Data = Annotated[str, typer.Argument(help="A folder, glob, file, or tar/Parquet shards.")]
@@ -76,7 +66,7 @@ def embed(
     run: RunArgument,
     data: Data,
     out: Annotated[Path, typer.Option("--out", "-o", help="features.npz or .parquet.")],
-    pool: Annotated[Pooling, typer.Option(help="mean, cls or max.")] = Pooling.mean,
+    pool: Annotated[str, typer.Option(help="mean, max, std, cls, or several: mean+max.")] = "mean",
     layer: Annotated[int, typer.Option(help="Block, -1 for the last.")] = -1,
 ) -> None:
     """Write one feature vector a sample, in order, nothing masked."""
@@ -88,7 +78,7 @@ def embed(
         raise BadConfig("--out must end in .npz or .parquet", found=out)
     model = anymae.load(run)
     source = open_source(data, model.adapter)
-    features: Any = model.embed(source, pool=pool.value, layer=layer)
+    features: Any = model.embed(source, pool=pool, layer=layer)
     write_features(out, features, [source.where(i) for i in range(len(source))])
     typer.echo(f"{features.shape[0]:,} samples x {features.shape[1]} features in {out}")
 

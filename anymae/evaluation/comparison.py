@@ -34,7 +34,7 @@ from anymae.evaluation.tokenwise import (
     token_view,
 )
 from anymae.evaluation.views import Reading, View, random_twin
-from anymae.model import Model, Pool
+from anymae.model import Model
 
 
 def evaluate(
@@ -45,7 +45,7 @@ def evaluate(
     protocol: str | Mapping[str, Any] | Protocol = "linear",
     *,
     task: str | None = None,
-    pool: Pool = "mean",
+    pool: str = "mean",
     layer: int = -1,
     batch_size: int | None = None,
     seeds: int = 3,
@@ -66,7 +66,8 @@ def evaluate(
             (labels are one array a sample, one class a token, negative for none); None: names,
             integers and whole floats with at most 20 values are classes, other floats are
             numbers, and arrays of a graph's labels belong to its nodes.
-        pool: ``"mean"``, ``"cls"`` or ``"max"`` of the tokens, see ``Model.embed``.
+        pool: ``"mean"``, ``"max"``, ``"std"`` of the tokens, ``"cls"``, or several as in
+            ``"mean+max"``, see ``Model.embed``.
         layer: The block that features are taken from; -1 is the last, with the final norm.
         batch_size: Samples encoded at once; None: by their tokens.
         seeds: Randomly initialised encoders.

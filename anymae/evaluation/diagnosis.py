@@ -21,7 +21,7 @@ from anymae.evaluation import spectrum
 from anymae.evaluation.masked_loss import MaskedLoss, batches, explained, masked_loss
 from anymae.evaluation.record import Record
 from anymae.evaluation.views import Reading
-from anymae.model import Model, Pool
+from anymae.model import Model
 
 SIMILAR = 0.99
 SPREAD = 0.05
@@ -81,7 +81,7 @@ def diagnose(
     dataset: Any,
     train: Any = None,
     *,
-    pool: Pool = "mean",
+    pool: str = "mean",
     layer: int = -1,
     samples: int = 4096,
     seed: int = 0,
@@ -93,7 +93,8 @@ def diagnose(
         model: A model.
         dataset: Data it was not trained on, best.
         train: Data it was trained on, to tell learning from memorising.
-        pool: ``"mean"``, ``"cls"`` or ``"max"`` of the tokens, see ``Model.embed``.
+        pool: ``"mean"``, ``"max"``, ``"std"`` of the tokens, ``"cls"``, or several as in
+            ``"mean+max"``, see ``Model.embed``.
         layer: The block that features are taken from; -1 is the last, with the final norm.
         samples: At most this many samples are used, drawn by ``seed``.
         seed: Of the draw and of the masks: the same seed, the same diagnosis.

@@ -15,7 +15,7 @@ from anymae import precision as formats
 from anymae.data.sources import Source
 from anymae.errors import BadConfig
 from anymae.inference import embed
-from anymae.model import Model, Pool
+from anymae.model import Model
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class View:
 class Reading:
     """How features are taken from a model: see ``Model.embed``."""
 
-    pool: Pool = "mean"
+    pool: str | None = "mean"
     layer: int = -1
     batch_size: int | None = None
     precision: str = "auto"

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
 import anymae
 from anymae.benchmarks.speed.machine import machine
+from anymae.data.sources import open_source
+from anymae.evaluation.judging import Judge, Truth
+from anymae.evaluation.metrics import metric_of
+from anymae.evaluation.protocols import Protocol
+from anymae.evaluation.raw import raw_view
 from anymae.evaluation.scores import Score, Scores
+from anymae.evaluation.views import random_twin, standardised
 from anymae.report.artifacts import save_scores
 
 _PLACES = ("data", "out", "json")
@@ -72,6 +83,32 @@ def row(scores: Scores, *details: str) -> dict[str, Any]:
         "random_init": scores.random_init,
     }
     return {name: shown(score, *details) for name, score in kinds.items()}
+
+
+def judged_features(
+    run: anymae.Run,
+    features: Callable[[anymae.Model, Any], Tensor],
+    train: tuple[Any, NDArray[np.int64]],
+    test: tuple[Any, NDArray[np.int64]],
+    protocols: Mapping[str, Protocol],
+    seed: int = 0,
+    twins: int = 3,
+) -> dict[str, Any]:
+    """As ``evaluate`` does it, for classes and feature vectors that ``features(model, samples)``
+    takes in a way of its own, float32 (n, d); ``twins`` encoders are random."""
+    y, y_test = torch.from_numpy(train[1]), torch.from_numpy(test[1])
+    truth = Truth("classification", y, y_test, int(y.max()) + 1)
+    models = [run.model, *(random_twin(run.model, seed + 1 + i) for i in range(twins))]
+    views = [standardised(features(m, train[0]), features(m, test[0])) for m in models]
+    adapter = run.model.adapter
+    raw = raw_view(adapter, open_source(train[0], adapter), open_source(test[0], adapter))[0]
+    rows = {}
+    for name, protocol in protocols.items():
+        judge = Judge(protocol, truth, metric_of("classification"), seed)
+        kinds = {"pretrained": views[:1], "raw": [raw], "random_init": views[1:]}
+        rows[name] = {kind: shown(judge.judged(found).score) for kind, found in kinds.items()}
+        print(name, json.dumps(rows[name]), flush=True)
+    return rows
 
 
 def judged(

@@ -22,13 +22,8 @@ import torch
 from numpy.typing import NDArray
 
 import anymae
-from anymae.benchmarks.quality.record import Benchmark, shown
-from anymae.data.sources import open_source
-from anymae.evaluation.judging import Judge, Truth
-from anymae.evaluation.metrics import metric_of
+from anymae.benchmarks.quality.record import Benchmark, judged_features
 from anymae.evaluation.protocols import SupportVectors
-from anymae.evaluation.raw import raw_view
-from anymae.evaluation.views import random_twin, standardised
 
 ENCODER = anymae.EncoderConfig(width=128, depth=2, heads=4)
 OPTIONS = {"patch": 16, "channels": "joint", "roll": True, "scale": 0.2}
@@ -40,7 +35,6 @@ CURVATURE = 4
 PHASES = 4
 COSTS = (1e-3, 1e-2)
 """Of the support vector machine, chosen by cross-validation on the training series."""
-TWINS = 3
 Array = NDArray[np.float32]
 
 
@@ -62,24 +56,15 @@ def measure(data: Path, name: str, steps: int, out: Path, seed: int) -> dict[str
         modality_options=OPTIONS,
         **SETTINGS,
     )
-    y, y_test = (torch.from_numpy(part) for part in (labels[~is_test], labels[is_test]))
-    truth = Truth("classification", y, y_test, int(labels.max()) + 1)
-    judge = Judge(SupportVectors(costs=COSTS), truth, metric_of("classification"), seed)
-    sources = [open_source(part, run.model.adapter) for part in (train, test)]
-    models = [run.model, *(random_twin(run.model, seed + 1 + i) for i in range(TWINS))]
-    views = [standardised(pooled(model, train), pooled(model, test)) for model in models]
-    kinds = {
-        "pretrained": judge.judged(views[:1]),
-        "raw": judge.judged([raw_view(run.model.adapter, *sources)[0]]),
-        "random_init": judge.judged(views[1:]),
-    }
+    known, asked = (train, labels[~is_test]), (test, labels[is_test])
+    machine = {"svm": SupportVectors(costs=COSTS)}
     return {
         "set": name,
         "steps": steps,
         "seed": seed,
         "pretraining_seconds": round(run.history[-1]["seconds"]),
         "last": run.history[-1],
-        "accuracy": {kind: shown(found.score) for kind, found in kinds.items()},
+        "accuracy": judged_features(run, pooled, known, asked, machine, seed),
     }
 
 

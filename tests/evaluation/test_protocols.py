@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.svm import LinearSVC
+from sklearn.svm import SVC, LinearSVC
 
 from anymae.errors import BadConfig
 from anymae.evaluation.protocols import (
@@ -107,6 +107,26 @@ def test_the_support_vector_machine_is_scikit_learns():
     (found,) = SupportVectors(costs=(0.1,)).run(problem, 0)[""]
     theirs = LinearSVC(C=0.1, dual=False).fit(problem.x, problem.y)
     np.testing.assert_array_equal(found.values, theirs.predict(problem.x_test))
+
+
+def test_the_kernel_machine_is_scikit_learns():
+    problem, _ = blobs()
+    (found,) = SupportVectors(kernel="rbf", costs=(10.0,)).run(problem, 0)[""]
+    theirs = SVC(C=10.0, gamma=1 / problem.x.shape[1], break_ties=True).fit(problem.x, problem.y)
+    np.testing.assert_array_equal(found.values, theirs.predict(problem.x_test))
+
+
+def test_the_kernel_machine_solves_what_no_line_can():
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randn(200, 2, generator=draw)
+    y = (x[:, 0] * x[:, 1] > 0).long()
+    problem = Problem(x[:100], y[:100], x[100:], classes=2)
+    accuracy = {
+        kernel: float((SupportVectors(kernel=kernel).run(problem, 0)[""][0].values == y[100:])
+                      .float().mean())
+        for kernel in ("linear", "rbf")
+    }  # fmt: skip
+    assert accuracy["rbf"] > 0.85 > 0.7 > accuracy["linear"]
 
 
 def test_the_support_vector_machine_refuses_large_sets():

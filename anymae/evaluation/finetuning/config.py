@@ -41,7 +41,8 @@ class FinetuneConfig(BaseModel):
     augment: bool = True
     """Vary training samples as pretraining does (``Adapter.augment``). Switch it off where labels
     do not survive that: mirrored digits, sizes in cropped images."""
-    pool: Literal["mean", "cls"] = "mean"
+    pool: str = "mean"
+    """How tokens become one vector: see ``Model.embed``."""
     seed: int = 0
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"

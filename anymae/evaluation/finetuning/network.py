@@ -11,11 +11,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from anymae import draws
+from anymae import draws, pooling
 from anymae.adapter import Adapter
 from anymae.encoder import EncoderConfig
-from anymae.errors import BadConfig
-from anymae.kernels import ragged
 from anymae.model import Model, ModelConfig
 from anymae.recipe import Recipe
 from anymae.tokens import Packed
@@ -29,15 +27,14 @@ class Network(nn.Module):
         self, adapter: Adapter, recipe: Recipe, encoder: EncoderConfig, outputs: int, pool: str
     ) -> None:
         super().__init__()
-        if pool == "cls" and not encoder.cls:
-            raise BadConfig("this encoder has no class token", hint="Use pool='mean'.")
         backbone = Model(adapter, recipe, encoder)
         setattr(backbone.encoder, "norm", nn.Identity())  # noqa: B010 (declared a LayerNorm)
         del backbone.decoder, backbone.head, backbone.corruption
         self.backbone = backbone
-        self.pool = pool
-        self.norm = nn.LayerNorm(encoder.width, eps=encoder.norm_eps)
-        self.head = nn.Linear(encoder.width, outputs)
+        self.pool = pooling.parsed(pool, encoder)
+        width = len(self.pool) * encoder.width
+        self.norm = nn.LayerNorm(width, eps=encoder.norm_eps)
+        self.head = nn.Linear(width, outputs)
 
     @property
     def adapter(self) -> Adapter:
@@ -50,12 +47,7 @@ class Network(nn.Module):
         return self.backbone.config
 
     def forward(self, packed: Packed) -> Tensor:
-        latents = self.backbone.encode(packed)
-        if self.pool == "cls":
-            pooled = latents.registers()[:, 0]
-        else:
-            pooled = ragged.mean(latents.tokens(), latents.of_tokens)
-        return self.head(self.norm(pooled))
+        return self.head(self.norm(pooling.pooled(self.backbone.encode(packed), self.pool)))
 
     def start_from(self, model: Model, head_std: float, seed: int) -> None:
         """Take a model's weights; draw those of the head from a normal distribution truncated at
