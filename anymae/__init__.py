@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from anymae.registry import recipes as recipes
     from anymae.registry import register as register
     from anymae.storage import load as load
+    from anymae.symbols import SymbolAdapter as SymbolAdapter
     from anymae.tokens import Packed as Packed
     from anymae.tokens import Tokens as Tokens
     from anymae.training.pretrain import pretrain as pretrain
@@ -56,6 +57,7 @@ _HOMES = {
     "Recipe": "recipe",
     "Run": "training.run",
     "Scores": "evaluation",
+    "SymbolAdapter": "symbols",
     "Tokens": "tokens",
     "check_adapter": "checks",
     "diagnose": "evaluation",

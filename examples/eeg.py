@@ -13,15 +13,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from made_up import HEAD, recording
 
 import anymae
 
-RATE, PATCH = 100, 50  # samples a second, samples a token
-HEAD = 9 * np.array(  # centimetres to the right and to the front: Fp1 Fp2 F7 F3 Fz ... O1 O2
-    [[-0.31, 0.95], [0.31, 0.95], [-0.81, 0.59], [-0.39, 0.52], [0, 0.5], [0.39, 0.52],
-     [0.81, 0.59], [-1, 0], [-0.5, 0], [0, 0], [0.5, 0], [1, 0], [-0.81, -0.59], [-0.39, -0.52],
-     [0, -0.5], [0.39, -0.52], [0.81, -0.59], [-0.31, -0.95], [0.31, -0.95]]
-)  # fmt: skip
+PATCH = 50  # samples a token: half a second
 
 
 @anymae.register
@@ -30,15 +26,9 @@ class EEG(anymae.Adapter):
     of one electrode; its coordinates are where on the head that is, in centimetres, and when."""
 
     name: ClassVar[str] = "eeg"
+    token_dim: ClassVar[int] = PATCH
+    coord_dim: ClassVar[int] = 3
     microvolts: float = 10.0
-
-    @property
-    def token_dim(self) -> int:
-        return PATCH
-
-    @property
-    def coord_dim(self) -> int:
-        return 3
 
     def tokenize(self, sample: Any) -> anymae.Tokens:
         array = np.asarray(sample)
@@ -47,9 +37,9 @@ class EEG(anymae.Adapter):
         count = array.shape[1] // PATCH
         if count == 0 or not np.isfinite(array).all():
             raise anymae.BadInput("a recording must be finite and last half a second")
-        patches = torch.tensor(array[:, : count * PATCH] / self.microvolts, dtype=torch.float32)
         place = torch.tensor(HEAD, dtype=torch.float32).repeat_interleave(count, 0)
         time = torch.arange(count).repeat(len(HEAD))[:, None]
+        patches = torch.tensor(array[:, : count * PATCH] / self.microvolts, dtype=torch.float32)
         return anymae.Tokens(patches.reshape(-1, PATCH), torch.cat([place, time], 1))
 
     def untokenize(self, tokens: anymae.Tokens) -> np.ndarray:
@@ -64,24 +54,9 @@ class EEG(anymae.Adapter):
 
     def draw(self, axes: Any, sample: Any) -> None:
         axes.plot(sample.T + 40 * np.arange(len(HEAD)), linewidth=0.5)
-        axes.set_axis_off()
 
     def example(self, seed: int) -> np.ndarray:
         return recording(seed % 2, seed)
-
-
-def recording(closed: int, seed: int, seconds: int = 2) -> np.ndarray:
-    """Open (0) or closed (1) eyes of somebody whose rhythm has its own frequency and size."""
-    draw = np.random.default_rng(seed)
-    time = np.arange(seconds * RATE) / RATE
-    slow = draw.normal(size=(4, 12)) @ np.sin(
-        2 * np.pi * np.arange(1, 13)[:, None] / 2 * time + draw.uniform(0, 6, size=(12, 1))
-    )
-    spread = np.exp(-np.square(HEAD[:, None] - draw.uniform(-9, 9, (4, 2))).sum(-1) / 60)
-    burst = np.sin(np.pi * (time / seconds + draw.uniform())) ** 2
-    alpha = burst * np.sin(2 * np.pi * draw.uniform(8, 12) * time + draw.uniform(0, 6))
-    back = np.exp(-np.square(HEAD - [0, -8]).sum(1) / 50) * draw.lognormal(1.9 + 0.8 * closed, 0.4)
-    return 2 * spread @ slow + back[:, None] * alpha + 4 * draw.normal(size=(19, len(time)))
 
 
 def main(steps: int = 1000, people: int = 600, out: Path | None = None) -> anymae.Scores:
@@ -89,17 +64,19 @@ def main(steps: int = 1000, people: int = 600, out: Path | None = None) -> anyma
     print(anymae.check_adapter(EEG, skip=["learns"]))
     closed = np.arange(2 * people) % 2
     recordings = np.stack([recording(state, seed) for seed, state in enumerate(closed)])
+    train, test = ((recordings[h], closed[h]) for h in (slice(people), slice(people, None)))
     run = anymae.pretrain(
-        recordings[:people], EEG, size="nano", steps=steps, batch_size=32, lr=3e-3,
-        validation=0.1, out=out or Path(mkdtemp()) / "eeg",
-    )  # fmt: skip
-    known, asked = slice(0, people), slice(people, None)
-    scores = anymae.evaluate(
-        run.model, (recordings[known], closed[known]), (recordings[asked], closed[asked])
+        train[0],
+        EEG,
+        size="nano",
+        steps=steps,
+        batch_size=32,
+        lr=3e-3,
+        out=out or Path(mkdtemp()) / "eeg",
     )
-    print(scores)
-    run.model.reconstruct(recordings[asked][:4]).plot(run.path / "reconstruction.png")
-    print(run.report())
+    scores = anymae.evaluate(run.model, train, test)
+    run.model.reconstruct(test[0][:4]).plot(run.path / "reconstruction.png")
+    print(scores, run.report(), sep="\n")
     return scores
 
 

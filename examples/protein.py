@@ -15,34 +15,23 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from made_up import LETTERS, protein
 
 import anymae
-from anymae.losses import Loss
-
-LETTERS = "ACDEFGHIKLMNPQRSTVWY"
-ANCESTOR = "AKELVRGDFTNPYQISHLWEKCGAVDTRMLNEQSFKIYPG"
 
 
 @anymae.register
-class Protein(anymae.Adapter):
-    """Sequences as strings of any length. A token is one residue (which of 20), at its place; a
-    prediction is 20 logits, scored by cross-entropy."""
+class Protein(anymae.SymbolAdapter):
+    """Sequences as strings of any length. A token is one residue (which of 20), at its place."""
 
     name: ClassVar[str] = "protein"
-
-    @property
-    def token_dim(self) -> int:
-        return len(LETTERS)
-
-    @property
-    def coord_dim(self) -> int:
-        return 1
+    token_dim: ClassVar[int] = len(LETTERS)
+    coord_dim: ClassVar[int] = 1
 
     def native(self, dataset: Any) -> Sequence[str] | None:
         """A list of sequences, which would else be taken for a list of paths."""
         listed = isinstance(dataset, list) and all(isinstance(s, str) for s in dataset)
-        return dataset if listed and not any("." in s or "/" in s for s in dataset) else None
+        return dataset if listed and not any(set("./") & set(s) for s in dataset) else None
 
     def tokenize(self, sample: Any) -> anymae.Tokens:
         if not isinstance(sample, str) or not sample or set(sample) - set(LETTERS):
@@ -56,20 +45,6 @@ class Protein(anymae.Adapter):
             letters[place] = "." if values.isnan().any() else LETTERS[int(values.argmax())]
         return "".join(letters)
 
-    def content_loss(
-        self, loss: Loss, prediction: Tensor, target: Tensor, asked: anymae.Packed
-    ) -> Tensor:
-        return -(target * prediction.float().log_softmax(1)).sum(1)
-
-    def as_content(self, prediction: Tensor, asked: anymae.Packed) -> Tensor:
-        return prediction.float().softmax(1)
-
-    def as_prediction(self, content: Tensor, asked: anymae.Packed) -> Tensor:
-        return content.clamp(min=1e-4).log()
-
-    def numbers(self, recipe: str) -> dict[str, Any]:
-        return {"mask.ratio": 0.5, "target.normalise": "none"} if recipe == "mae" else {}
-
     def draw(self, axes: Any, sample: Any) -> None:
         axes.text(0, 0.5, textwrap.fill(sample, 20), family="monospace", size=5, va="center")
         axes.set_axis_off()
@@ -78,34 +53,19 @@ class Protein(anymae.Adapter):
         return protein(seed % 4, seed)
 
 
-def protein(kind: int, seed: int) -> str:
-    """A methionine, the ancestor from one of its quarters on with a third of its residues mutated,
-    and a tail."""
-    draw = np.random.default_rng(seed)
-    start = 10 * kind
-    residues = np.array(list(ANCESTOR[start:] + ANCESTOR[:start]))
-    mutated = draw.random(len(residues)) < 1 / 3
-    residues[mutated] = draw.choice(list(LETTERS), size=mutated.sum())
-    tail = draw.choice(list(LETTERS), size=draw.integers(0, 9))
-    return "M" + "".join(residues) + "".join(tail)
-
-
 def main(steps: int = 500, proteins: int = 800, out: Path | None = None) -> anymae.Scores:
     """Check, pretrain, evaluate, draw."""
     print(anymae.check_adapter(Protein, skip=["learns"]))
     kinds = np.arange(2 * proteins) % 4
     sequences = [protein(kind, seed) for seed, kind in enumerate(kinds)]
-    known, asked = slice(0, proteins), slice(proteins, None)
+    train, test = ((sequences[h], kinds[h]) for h in (slice(proteins), slice(proteins, None)))
     run = anymae.pretrain(
-        sequences[known], Protein, size="nano", steps=steps, batch_size=32, lr=2e-3,
-        validation=0.1, out=out or Path(mkdtemp()) / "protein",
+        train[0], Protein, size="nano", steps=steps, batch_size=32, lr=2e-3,
+        out=out or Path(mkdtemp()) / "protein",
     )  # fmt: skip
-    scores = anymae.evaluate(
-        run.model, (sequences[known], kinds[known]), (sequences[asked], kinds[asked])
-    )
-    print(scores)
-    run.model.reconstruct(sequences[asked][:4]).plot(run.path / "reconstruction.png")
-    print(run.report())
+    scores = anymae.evaluate(run.model, train, test)
+    run.model.reconstruct(test[0][:4]).plot(run.path / "reconstruction.png")
+    print(scores, run.report(), sep="\n")
     return scores
 
 

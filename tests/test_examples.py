@@ -16,6 +16,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 def _restored(monkeypatch):
     """The modalities of examples are forgotten again."""
     monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.syspath_prepend(EXAMPLES)
 
 
 def load(name: str):
@@ -27,7 +28,7 @@ def load(name: str):
 
 
 def test_every_example_has_a_test():
-    assert {p.stem for p in EXAMPLES.glob("*.py")} == {"eeg", "new_method", "protein"}
+    assert {p.stem for p in EXAMPLES.glob("*.py")} == {"eeg", "made_up", "new_method", "protein"}
 
 
 def test_new_method(tmp_path):
@@ -47,7 +48,7 @@ def test_a_new_modality(name, tmp_path, capsys):
 
 def test_closed_eyes_have_more_alpha():
     """What the probe of recordings is meant to find."""
-    recording = load("eeg").recording
+    recording = load("made_up").recording
     spectra = np.abs([np.fft.rfft(recording(i % 2, i)[-2:]) for i in range(60)])
     power = spectra[..., 16:25].mean((1, 2))  # 8 to 12 Hz in two seconds
     assert power[1::2].mean() > 1.2 * power[::2].mean()
@@ -55,7 +56,7 @@ def test_closed_eyes_have_more_alpha():
 
 def test_proteins_differ_in_order_alone():
     """What the probe of proteins is meant to find, and counts of residues cannot tell."""
-    example = load("protein")
+    example = load("made_up")
     assert len(example.ANCESTOR) == 40
     kinds = [example.protein(kind, seed=0) for kind in range(4)]
     assert len(set(kinds)) == 4
