@@ -86,7 +86,8 @@ def load(place: str | Path, revision: str | None = None) -> Model:
         folder = fetch(str(place), revision)
     if (folder / "model" / "config.json").exists():
         folder = folder / "model"
-    if not (folder / "config.json").exists():
+    unfinished = (folder / "checkpoints").exists()
+    if unfinished or not (folder / "config.json").exists():
         raise CheckpointError(
             "no model here",
             where=place,

@@ -289,6 +289,12 @@ def test_where_there_is_no_model_the_way_on_is_shown(tmp_path):
     assert "no model here" in refused(tmp_path / "nowhere")
 
 
+def test_an_unfinished_run_says_how_to_go_on(tmp_path):
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "config.json").write_text("{}")
+    assert "anymae resume" in refused(tmp_path / "run")
+
+
 def test_the_models_file_must_be_a_folder(tmp_path):
     path = tmp_path / "model.safetensors"
     path.write_bytes(b"x")
