@@ -144,8 +144,8 @@ class JointAdapter(Adapter):
         return tuple(entries)
 
     def raw_features(self, tokens: Tokens) -> Tensor:
-        """Each stream's raw features, or mean and deviation of its values, after one another; a
-        stream that is missing gives zeros, and each says whether it is there."""
+        """Mean and deviation of each stream's values, number by number, after one another; a stream
+        that is missing gives zeros, and each says whether it is there."""
         joint = Packed.of([tokens])
         found = []
         for stream in self.parts:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -35,7 +36,13 @@ class Stream:
 
     def own_coords(self, coords: Tensor) -> Tensor:
         """Coordinates (T, 1 + P) as this modality knows them."""
-        return coords[:, 1 : 1 + self.adapter.coord_dim]
+        own = coords[:, 1 : 1 + self.adapter.coord_dim]
+        return own.long() if self.counts else own
+
+    @cached_property
+    def counts(self) -> bool:
+        """Whether its coordinates are whole numbers; one axis for all streams holds floats."""
+        return not self.adapter.tokenize(self.adapter.example(0)).coords.is_floating_point()
 
     def of(self, joint: Packed, rows: Tensor) -> Packed:
         """This stream's tokens, at ``rows``, as its own adapter made them; samples without the

@@ -40,10 +40,12 @@ from anymae.training.run import Run, RunConfig
 from anymae.training.setup import Setup
 from anymae.training.trainer import Trainer
 
+Modality = str | Adapter | type[Adapter]
+
 
 def pretrain(
     dataset: Any,
-    modality: str | Adapter | type[Adapter],
+    modality: Modality | tuple[Modality, ...],
     recipe: str | Recipe = "mae",
     size: str | EncoderConfig = "small",
     *,
@@ -68,8 +70,11 @@ def pretrain(
     """Pretrain a masked autoencoder and return the finished run.
 
     ``dataset`` is an array, list, torch or Hugging Face data set, folder, glob, or tar or Parquet
-    shards. ``modality`` is a registered name, an adapter or its
-    class. At most one of ``steps`` and ``epochs``, and of ``batch_size`` and ``batch_tokens``;
+    shards. ``modality`` is a registered name, an adapter or its class; or a tuple of these, whose
+    data sets (a tuple, too) are aligned: sample i is entry i of each, None where it lacks one;
+    ``modality_options`` are then a mapping each.
+
+    At most one of ``steps`` and ``epochs``, and of ``batch_size`` and ``batch_tokens``;
     what is not given follows the data and is printed. ``validation`` is a data set, or a fraction
     to hold out. ``out`` is the run folder (None: a new one under ``runs/``); with
     ``resume="auto"`` an unfinished run there is continued exactly. ``overrides`` are dotted

@@ -136,6 +136,22 @@ def test_a_batch_is_its_samples_stream_after_stream(present):
 
 @settings(deadline=None)
 @given(presences)
+def test_every_stream_is_found_again_as_its_adapter_made_it(present):
+    adapter, batch = joint(), samples(present)
+    packed = adapter.batch_tokenize(batch)
+    for stream, entries in zip(adapter.parts, zip(*batch, strict=True), strict=True):
+        found = stream.of(packed, stream.rows(packed.coords))
+        wanted = [stream.adapter.tokenize(e) if e is not None else None for e in entries]
+        assert found.segments.lengths.tolist() == [0 if w is None else len(w) for w in wanted]
+        there = [w for w in wanted if w is not None]
+        if there:
+            assert torch.equal(found.values, torch.cat([w.values for w in there]))
+            assert torch.equal(found.coords, torch.cat([w.coords for w in there]))
+            assert found.coords.dtype == there[0].coords.dtype
+
+
+@settings(deadline=None)
+@given(presences)
 def test_untokenize_gives_every_stream_back(present):
     adapter, batch = joint(), samples(present)
     for tokens, wanted in zip(adapter.batch_tokenize(batch).split(), batch, strict=True):
