@@ -37,6 +37,8 @@ class JointAdapter(Adapter):
     fit_samples: ClassVar[int] = 4096
 
     streams: dict[str, dict[str, Any]] = Field(min_length=2)
+    whole: tuple[str, ...] = ()
+    """Streams whose coordinates are whole numbers, learned from the data."""
 
     @classmethod
     def of(cls, names: Sequence[Any], options: Mapping[str, Any]) -> JointAdapter:
@@ -63,7 +65,7 @@ class JointAdapter(Adapter):
             adapter = validated(modality(name), fields, f"streams.{name}")
             if "edges" in adapter.provides:
                 raise BadConfig(f"{name} cannot be joined with other modalities: it has edges")
-            found.append(Stream(place, name, adapter))
+            found.append(Stream(place, name, adapter, name in self.whole))
         return tuple(found)
 
     @property
@@ -100,12 +102,14 @@ class JointAdapter(Adapter):
 
     def fit(self, samples: Iterable[Any]) -> Self:
         every = [self.entries(sample) for sample in samples]
-        fitted = {}
+        fitted, whole = {}, []
         for stream in self.parts:
-            own = [entries[stream.place] for entries in every]
-            adapter = stream.adapter.fit(entry for entry in own if entry is not None)
+            own = [e for entries in every if (e := entries[stream.place]) is not None]
+            adapter = stream.adapter.fit(iter(own))
             fitted[stream.name] = adapter.model_dump(mode="json")
-        return self.model_copy(update={"streams": fitted})
+            if own and not adapter.tokenize(own[0]).coords.is_floating_point():
+                whole.append(stream.name)
+        return self.model_copy(update={"streams": fitted, "whole": tuple(whole)})
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy whose streams are read again: the old ones would stay cached."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -24,11 +23,13 @@ from anymae.tokens import OBSERVED, Packed
 
 @dataclass(frozen=True)
 class Stream:
-    """One modality of a joint batch: its ``place`` among the streams, its name and adapter."""
+    """One modality of a joint batch: its ``place`` among the streams, its name and adapter, and
+    whether its coordinates are ``whole`` numbers: the one axis of all streams holds floats."""
 
     place: int
     name: str
     adapter: Adapter
+    whole: bool = False
 
     def rows(self, coords: Tensor) -> Tensor:
         """The places of this stream's tokens, by their first coordinate."""
@@ -37,12 +38,7 @@ class Stream:
     def own_coords(self, coords: Tensor) -> Tensor:
         """Coordinates (T, 1 + P) as this modality knows them."""
         own = coords[:, 1 : 1 + self.adapter.coord_dim]
-        return own.long() if self.counts else own
-
-    @cached_property
-    def counts(self) -> bool:
-        """Whether its coordinates are whole numbers; one axis for all streams holds floats."""
-        return not self.adapter.tokenize(self.adapter.example(0)).coords.is_floating_point()
+        return own.long() if self.whole else own
 
     def of(self, joint: Packed, rows: Tensor) -> Packed:
         """This stream's tokens, at ``rows``, as its own adapter made them; samples without the

@@ -137,7 +137,7 @@ def test_a_batch_is_its_samples_stream_after_stream(present):
 @settings(deadline=None)
 @given(presences)
 def test_every_stream_is_found_again_as_its_adapter_made_it(present):
-    adapter, batch = joint(), samples(present)
+    adapter, batch = joint().fit(samples([(True, True)])), samples(present)
     packed = adapter.batch_tokenize(batch)
     for stream, entries in zip(adapter.parts, zip(*batch, strict=True), strict=True):
         found = stream.of(packed, stream.rows(packed.coords))
