@@ -39,6 +39,8 @@ class JointAdapter(Adapter):
     streams: dict[str, dict[str, Any]] = Field(min_length=2)
     whole: tuple[str, ...] = ()
     """Streams whose coordinates are whole numbers, learned from the data."""
+    raw_widths: dict[str, int] = Field(default_factory=dict)
+    """Raw features of each stream, learned from the data."""
 
     @classmethod
     def of(cls, names: Sequence[Any], options: Mapping[str, Any]) -> JointAdapter:
@@ -102,14 +104,18 @@ class JointAdapter(Adapter):
 
     def fit(self, samples: Iterable[Any]) -> Self:
         every = [self.entries(sample) for sample in samples]
-        fitted, whole = {}, []
+        fitted, whole, raw_widths = {}, [], {}
         for stream in self.parts:
             own = [e for entries in every if (e := entries[stream.place]) is not None]
             adapter = stream.adapter.fit(iter(own))
             fitted[stream.name] = adapter.model_dump(mode="json")
-            if own and not adapter.tokenize(own[0]).coords.is_floating_point():
-                whole.append(stream.name)
-        return self.model_copy(update={"streams": fitted, "whole": tuple(whole)})
+            if own:
+                tokens = adapter.tokenize(own[0])
+                raw_widths[stream.name] = len(_raw_features(adapter, tokens))
+                if not tokens.coords.is_floating_point():
+                    whole.append(stream.name)
+        learned = {"streams": fitted, "whole": tuple(whole), "raw_widths": raw_widths}
+        return self.model_copy(update=learned)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy whose streams are read again: the old ones would stay cached."""
@@ -148,19 +154,18 @@ class JointAdapter(Adapter):
         return tuple(entries)
 
     def raw_features(self, tokens: Tokens) -> Tensor:
-        """Mean and deviation of each stream's values, number by number, after one another; a stream
-        that is missing gives zeros, and each says whether it is there."""
+        """Each stream's raw features, or mean and deviation of its values where it has none of its
+        own, after one another; a stream that is missing gives zeros, and each says whether it is
+        there."""
         joint = Packed.of([tokens])
         found = []
         for stream in self.parts:
             own = stream.of(joint, stream.rows(joint.coords))
-            width = stream.adapter.token_dim
-            if not own.segments.total:
-                found.append(torch.zeros(2 * width + 1))
-                continue
-            values = own.values.float()
-            moments = torch.cat([values.mean(0), values.std(0, correction=0)])
-            found.append(torch.cat([moments, torch.ones(1)]))
+            if own.segments.total:
+                found += [_raw_features(stream.adapter, own.split()[0]), torch.ones(1)]
+            else:
+                usual = 2 * stream.adapter.token_dim
+                found.append(torch.zeros(self.raw_widths.get(stream.name, usual) + 1))
         return torch.cat(found)
 
     # -- model ------------------------------------------------------------------------------
@@ -247,3 +252,11 @@ def _part(one: Any, options: Mapping[str, Any]) -> Adapter:
 
 def _usual_ratio(name: str) -> float:
     return recipe(name).mask.ratio or 0.75
+
+
+def _raw_features(adapter: Adapter, tokens: Tokens) -> Tensor:
+    own = adapter.raw_features(tokens)
+    if own is not None:
+        return own.float()
+    values = tokens.values.float()
+    return torch.cat([values.mean(0), values.std(0, correction=0)])

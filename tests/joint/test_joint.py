@@ -162,6 +162,26 @@ def test_untokenize_gives_every_stream_back(present):
                 np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
 
+def test_raw_features_are_those_of_each_stream(monkeypatch):
+    def told(self, tokens):
+        return tokens.values.sum(0)
+
+    monkeypatch.setattr(Plain, "raw_features", told)
+    adapter = joint().fit(samples([(True, True)] * 3))
+    batch = samples([(True, True), (False, True), (True, False)])
+    both, gappy, plain = (adapter.raw_features(adapter.tokenize(sample)) for sample in batch)
+    one = adapter.parts[0].adapter.tokenize(batch[0][0]).values.sum(0)
+    width = len(one)
+    torch.testing.assert_close(both[:width], one)
+    assert both[width] == plain[width] == 1
+    assert not gappy[: width + 1].any()
+    other = adapter.parts[1].adapter.tokenize(batch[0][1]).values
+    torch.testing.assert_close(
+        both[width + 1 : -1], torch.cat([other.mean(0), other.std(0, correction=0)])
+    )
+    assert not plain[width + 1 :].any()
+
+
 def model(seed: int = 0) -> Model:
     method = with_overrides(MAE, {"target.normalise": "none"}, "test")
     return shaken(Model(joint(), method, ENCODER, seed=seed))
