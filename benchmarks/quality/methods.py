@@ -4,11 +4,12 @@
         [--steps 300] [--seeds 2] [--out DIR] [--json FILE]
 
 DATA is the folder of all sets: ``fsdd/``, ``ycb_scans/``, ``ts_classification/`` (OSULeaf),
-``tabular/`` (the first 6,000 rows of Adult); images are scikit-learn's digits. MAE takes ``--steps``
-steps; every other recipe as many as cost the same floating-point operations, teachers included,
-counted on one batch. Sizes, data and probe (linear, on the mean of the tokens) are the same for all; a recipe's
-other settings are its own with the modality's numbers, none tuned here, but moving averages follow
-faster (0.98 to 0.999), as runs are short. Intervals are over seeds (Student's t).
+``tabular/`` (the first 6,000 rows of Adult); images are scikit-learn's digits. MAE takes
+``--steps`` steps; every other recipe as many as cost the same floating-point operations, teachers
+included, counted on one batch. Sizes, data and probe (linear, on the mean of the tokens) are the
+same for all; a recipe's other settings are its own with the modality's numbers, none tuned here,
+but moving averages follow faster (0.98 to 0.999), as runs are short. Intervals are over seeds
+(Student's t).
 """
 
 from __future__ import annotations
