@@ -18,22 +18,23 @@ import numpy as np
 import anymae
 from anymae.benchmarks.quality.record import Benchmark, judged
 
-ENCODER = anymae.EncoderConfig(
-    width=96, depth=4, heads=3, layout="window", window=(None, 1, 1), shifted=False, global_every=2
-)
-"""Every other block attends along time only, at one place: what stands still is then found at
-once. With full attention the loss was still the trivial one after 400 steps."""
+ENCODER = anymae.EncoderConfig(width=96, depth=4, heads=3)
 PROTOCOLS = ("linear", "knn")
 BATCH = 32
 SETTINGS: dict[str, Any] = {
-    "mask_ratio": 0.6,
-    "mask.groups": "each",
+    "mask.groups": "frame",
+    "mask.ratio": 0.5,
     "position.longest": 5,
+    "target.normalise": "none",
     "decoder.width": 64,
     "decoder.depth": 2,
     "training.clip": 1.0,
 }
-OPTIONS: dict[str, Any] = {"patch_size": (2, 8, 8), "crop_scale": None}
+"""Two of the four stacks of frames are hidden whole: what stands still is then found at once, and the
+rest can only be told from where the others say it moves. Where tubes are hidden one by one, their
+neighbours say nearly as much, and features of motion did not improve on a random encoder's (glyphs
+held out of the training set). Wavelengths follow the grid: MAE's reach far beyond it."""
+OPTIONS: dict[str, Any] = {"patch_size": (4, 4, 4), "crop_scale": None}
 """No crops: they would change how fast things move."""
 
 
@@ -71,7 +72,7 @@ def measure(data: Path, steps: int, out: Path) -> dict[str, Any]:
 def main() -> None:
     """See the module's docstring."""
     benchmark = Benchmark("moving_glyphs", __doc__)
-    benchmark.option("--steps", type=int, default=1200)
+    benchmark.option("--steps", type=int, default=2000)
     options = benchmark.parser.parse_args()
     result = measure(options.data, options.steps, options.out)
     benchmark.record(options, result)
