@@ -30,10 +30,10 @@ SETTINGS: dict[str, Any] = {
     "decoder.depth": 2,
     "training.clip": 1.0,
 }
-"""Two of the four stacks of frames are hidden whole: what stands still is then found at once, and the
-rest can only be told from where the others say it moves. Where tubes are hidden one by one, their
-neighbours say nearly as much, and features of motion did not improve on a random encoder's (glyphs
-held out of the training set). Wavelengths follow the grid: MAE's reach far beyond it."""
+"""Two of the four stacks of frames are hidden whole: what stands still is then found at once, and
+the rest can only be told from where the others say it moves. Where tubes are hidden one by one,
+their neighbours say nearly as much, and features of motion did not improve on a random encoder's
+(glyphs held out of the training set). Wavelengths follow the grid: MAE's reach far beyond it."""
 OPTIONS: dict[str, Any] = {"patch_size": (4, 4, 4), "crop_scale": None}
 """No crops: they would change how fast things move."""
 
