@@ -113,6 +113,15 @@ class Adapter(BaseModel, ABC):
         samples, or (samples, labels); None if the general sources should read it."""
         return None
 
+    def native_labels(self, dataset: Any, name: str) -> Any:
+        """One label a sample, called ``name``, of a container that ``native`` knows. Raises
+        ``BadInput``."""
+        raise BadInput(
+            f"{self.name} data of this kind have no labels by name",
+            found=repr(name),
+            hint="Pass the labels themselves, one a sample.",
+        )
+
     def read(self, file: BinaryIO, name: str) -> Any:
         """One sample from an open binary file called ``name``. Raises ``BadInput``."""
         raise BadInput(

@@ -93,6 +93,19 @@ class TabularAdapter(Adapter):
             return Rows(table)
         return Rows(table), labels_of(table.column(self.label))
 
+    def native_labels(self, dataset: Any, name: str) -> Any:
+        """A column of a table, which must not be one that the model reads."""
+        table = as_table(dataset, self.missing, self.memory_bytes)
+        if table is None or name not in table.names:
+            raise unknown_name("column", name, () if table is None else table.names)
+        if self.columns is not None and name in [column.name for column in self.columns]:
+            raise BadInput(
+                "the label is a column that the model reads",
+                found=repr(name),
+                hint=f"Pretrain with modality_options={{'label': {name!r}}}.",
+            )
+        return labels_of(table.column(name))
+
     def fit(self, samples: Iterable[Any]) -> Self:
         table = of_samples(samples)
         if not len(table):

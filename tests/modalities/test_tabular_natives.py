@@ -283,3 +283,19 @@ def test_pandas_indexes_and_number_names_do_not_matter():
     frame = pd.DataFrame({0: AGE, 1: PAY}, index=[f"r{i}" for i in range(N)])
     adapter, _ = read(frame)
     assert [column.name for column in adapter.columns] == ["0", "1"]
+
+
+# Labels by name
+
+
+@pytest.mark.parametrize("form", ["pandas", "polars", "pyarrow", "columns"])
+def test_a_column_named_as_label_is_one(form):
+    adapter, _ = read(FORMS[form](), ignore=["age"])
+    assert open_source(FORMS[form](), adapter, labels="age").labels.tolist() == AGE
+    with pytest.raises(BadInput, match="column that the model reads; found 'day'"):
+        open_source(FORMS[form](), adapter, labels="day")
+
+
+def test_an_unknown_column_is_no_label():
+    with pytest.raises(BadConfig, match="wage"):
+        open_source(FORMS["pandas"](), TabularAdapter(), labels="wage")
