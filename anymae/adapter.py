@@ -113,9 +113,9 @@ class Adapter(BaseModel, ABC):
         samples, or (samples, labels); None if the general sources should read it."""
         return None
 
-    def native_labels(self, dataset: Any, name: str) -> Any:
-        """One label a sample, called ``name``, of a container that ``native`` knows. Raises
-        ``BadInput``."""
+    def native_labelled(self, dataset: Any, name: str) -> tuple[Sequence[Any], Any]:
+        """Samples and labels of a container that ``native`` knows, labels being what it calls
+        ``name``, which is then no part of the samples. Raises ``BadInput``."""
         raise BadInput(
             f"{self.name} data of this kind have no labels by name",
             found=repr(name),

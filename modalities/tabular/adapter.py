@@ -26,7 +26,7 @@ from anymae.modalities.tabular.layers import CellEmbedding, CellHead, log_shares
 from anymae.modalities.tabular.natives import as_table, labels_of
 from anymae.modalities.tabular.pictures import draw_row
 from anymae.modalities.tabular.refill import refilled
-from anymae.modalities.tabular.tables import Rows, Table, of_samples
+from anymae.modalities.tabular.tables import Rows, Table, Without, of_samples
 from anymae.registry import recipe as recipe_named
 from anymae.registry import register
 from anymae.tokens import OBSERVED, Packed, Tokens
@@ -93,8 +93,8 @@ class TabularAdapter(Adapter):
             return Rows(table)
         return Rows(table), labels_of(table.column(self.label))
 
-    def native_labels(self, dataset: Any, name: str) -> Any:
-        """A column of a table, which must not be one that the model reads."""
+    def native_labelled(self, dataset: Any, name: str) -> tuple[Sequence[Any], Any]:
+        """A column of a table as labels; it must not be one that the model reads."""
         table = as_table(dataset, self.missing, self.memory_bytes)
         if table is None or name not in table.names:
             raise unknown_name("column", name, () if table is None else table.names)
@@ -104,7 +104,7 @@ class TabularAdapter(Adapter):
                 found=repr(name),
                 hint=f"Pretrain with modality_options={{'label': {name!r}}}.",
             )
-        return labels_of(table.column(name))
+        return Rows(Without(table, name)), labels_of(table.column(name))
 
     def fit(self, samples: Iterable[Any]) -> Self:
         table = of_samples(samples)

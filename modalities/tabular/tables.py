@@ -72,6 +72,21 @@ class Rows(Sequence[Row]):
         return Row(self.table, index % len(self))
 
 
+class Without(Table):
+    """A table but for one column."""
+
+    def __init__(self, table: Table, name: str) -> None:
+        self.names = tuple(n for n in table.names if n != name)
+        self.partial = table.partial
+        self._table = table
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def gather(self, index: np.ndarray, names: Sequence[str]) -> dict[str, Cells]:
+        return self._table.gather(index, names)
+
+
 class MemoryTable(Table):
     """Columns held in memory, all of one length."""
 

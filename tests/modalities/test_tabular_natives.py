@@ -290,8 +290,11 @@ def test_pandas_indexes_and_number_names_do_not_matter():
 
 @pytest.mark.parametrize("form", ["pandas", "polars", "pyarrow", "columns"])
 def test_a_column_named_as_label_is_one(form):
-    adapter, _ = read(FORMS[form](), ignore=["age"])
-    assert open_source(FORMS[form](), adapter, labels="age").labels.tolist() == AGE
+    rest = {name: column for name, column in TABLE.items() if name != "age"}
+    adapter, packed = read(pa.table(rest))
+    source = open_source(FORMS[form](), adapter, labels="age")
+    assert source.labels.tolist() == AGE
+    assert torch.equal(adapter.batch_tokenize(list(source)).values, packed.values)
     with pytest.raises(BadInput, match="column that the model reads; found 'day'"):
         open_source(FORMS[form](), adapter, labels="day")
 

@@ -52,19 +52,14 @@ def _open(dataset: Any, adapter: Adapter, label_key: str | None, limits: Limits)
             return joint
     native = adapter.native(dataset)
     if native is not None:
-        return _of_native(native, dataset, adapter, label_key)
+        found = native if label_key is None else adapter.native_labelled(dataset, label_key)
+        if isinstance(found, tuple) and len(found) == 2:
+            return Samples(found[0]).with_labels(found[1])
+        return Samples(found)
     pair = split_pair(dataset)
     if pair is not None:
         return _open(pair[0], adapter, label_key, limits).with_labels(pair[1])
     return _open_general(dataset, adapter, label_key, limits)
-
-
-def _of_native(native: Any, dataset: Any, adapter: Adapter, label_key: str | None) -> Source:
-    samples, labels = native if isinstance(native, tuple) and len(native) == 2 else (native, None)
-    source = Samples(samples)
-    if label_key is not None:
-        labels = adapter.native_labels(dataset, label_key)
-    return source if labels is None else source.with_labels(labels)
 
 
 def _joint(
