@@ -103,7 +103,7 @@ class Replace(Corruption, kind="replace"):
                 side[name] = tensor.index_copy(0, hide, tensor[source])
         else:
             values[hide] = self._made_up(packed, roles)
-        return replace(packed, values=values, side=side)
+        return replace(packed, values=values, side=side, views=1)
 
     def _made_up(self, packed: Packed, roles: Roles) -> Tensor:
         seen = packed.values[roles.see]
@@ -138,9 +138,8 @@ class Replace(Corruption, kind="replace"):
 
 class _Replace(nn.Module):
     def forward(self, everything: Tensor, hidden_positions: None, roles: Roles) -> Input:
-        segments = Segments(roles.of_see.offsets + roles.of_hide.offsets)
         index = torch.arange(len(everything), device=everything.device)
-        return Input(everything, segments, index, roles.ask, roles.see)
+        return Input(everything, roles.of_all, index, roles.ask, roles.see)
 
 
 class _Drop(nn.Module):
@@ -159,6 +158,5 @@ class _MaskToken(nn.Module):
         hidden = hidden_positions + self.token
         order = torch.cat([roles.see, roles.hide]).argsort()
         x = torch.cat([seen, hidden.to(seen.dtype)]).index_select(0, order)
-        segments = Segments(roles.of_see.offsets + roles.of_hide.offsets)
         everything = torch.arange(len(x), device=x.device)
-        return Input(x, segments, everything, roles.ask, roles.see)
+        return Input(x, roles.of_all, everything, roles.ask, roles.see)

@@ -20,7 +20,6 @@ from anymae.kernels.segments import Segments
 from anymae.losses import Loss, SquaredLoss
 from anymae.masks import Roles
 from anymae.targets import Content, Target
-from anymae.tokens import Packed
 
 Scope = Literal["asked", "seen", "all"]
 
@@ -68,10 +67,10 @@ class Answer(nn.Module):
         self.target_state = goal.target.state(adapter)
 
 
-def in_scope(scope: Scope, packed: Packed, roles: Roles) -> tuple[Tensor, Segments]:
+def in_scope(scope: Scope, roles: Roles) -> tuple[Tensor, Segments]:
     """The packed places of the tokens a goal asks about, and how they are cut."""
     if scope == "asked":
         return roles.ask, roles.of_ask
     if scope == "seen":
         return roles.see, roles.of_see
-    return torch.arange(packed.segments.total, device=packed.device), packed.segments
+    return torch.arange(roles.of_all.total, device=roles.see.device), roles.of_all

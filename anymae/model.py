@@ -30,6 +30,7 @@ from anymae.recipe import Recipe
 from anymae.targets import Scene
 from anymae.teachers import TeacherNet, encode
 from anymae.tokens import Packed
+from anymae.views import look_once, one_of_each
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,14 +102,14 @@ class Model(nn.Module):
         also = []
         for answer in cast(Iterable[Answer], self.also):
             goal = answer.goal
-            own = scene.about(*in_scope(goal.scope, packed, roles), answer.target_state)
+            own = scene.about(*in_scope(goal.scope, roles), answer.target_state)
             found = self._answer(answer, goal, self._tapped(latents, goal.tap), entered, own)
             also.append(Term(found[0].sum(), own.of_rows.total, goal.weight))
         return Output(each.sum(), roles.of_ask.total, prediction, target, tuple(also))
 
     def scene(self, packed: Packed, roles: Roles) -> Scene:
         """What targets may look at, for the asked tokens."""
-        look = self.encode if self.teacher is None else self.teacher
+        look = partial(look_once, self.encode if self.teacher is None else self.teacher)
         return Scene(packed, roles, roles.ask, roles.of_ask, look, self.target_state)
 
     def prepare(self, packed: Packed, seed: int) -> None:
@@ -190,9 +191,10 @@ class Model(nn.Module):
         net = self if self.teacher is None else self.teacher
         was_training = net.training
         net.eval()
-        latents = encode(net, packed, (-2,))
+        latents = encode(net, one_of_each(packed), (-2,))
         net.train(was_training)
-        return net.encoder.class_attention(latents.at(latents.taps[0]))
+        share = net.encoder.class_attention(latents.at(latents.taps[0]))
+        return share.repeat(packed.views)
 
     def _embed(self, visible: Packed) -> Tensor:
         return self.embedding(visible) + self.position(visible.coords)

@@ -20,7 +20,7 @@ from anymae.positions import Position, SinCosPosition
 from anymae.targets import Content, Target
 from anymae.teachers import NoTeacher, Teacher
 
-SLOTS = ("position", "mask", "corruption", "decoder", "target", "loss", "teacher", "also")
+SLOTS = ("views", "position", "mask", "corruption", "decoder", "target", "loss", "teacher", "also")
 
 
 class Recipe(BaseModel):
@@ -39,6 +39,9 @@ class Recipe(BaseModel):
     differs: str = ""
     verified: bool = True
 
+    views: int = Field(default=1, ge=1)
+    """Masks of each sample in one step; a teacher looks at the whole sample once for all. Batches
+    count samples: the student's work in a step grows with this."""
     position: Position = SinCosPosition()
     mask: Mask = Mask()
     corruption: Corruption = Drop()

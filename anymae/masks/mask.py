@@ -35,6 +35,11 @@ class Roles:
     ask: Tensor
     of_ask: Segments
 
+    @property
+    def of_all(self) -> Segments:
+        """How all T tokens are cut."""
+        return Segments(self.of_see.offsets + self.of_hide.offsets)
+
 
 class Mask(BaseModel):
     """How tokens are hidden.

@@ -20,9 +20,10 @@ DATA2VEC2 = Recipe(
     "Representations, ICML 2023",
     year=2023,
     summary="One box is seen; the rest is what a moving average makes of the whole.",
-    differs="One mask a sample and step, not many; a transformer decodes, not a "
-    "convolution; targets "
-    "are the outputs of two blocks, not the feed-forward parts of many.",
+    differs="Eight masks of a sample for every modality, as the paper's for sound and text (16 for "
+    "its images); a transformer decodes, not a convolution; targets are the outputs of two blocks, "
+    "not the feed-forward parts of many.",
+    views=8,
     mask=Mask(priority=NearestPriority(hide=False, norm="box"), budget=RatioBudget(ratio=0.8)),
     target=Features(layers=2),
     loss=SquaredLoss(),

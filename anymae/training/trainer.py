@@ -33,6 +33,7 @@ from anymae.training.optim import Average, adamw, optimiser_tensors, rate, resto
 from anymae.training.progress import ProgressLine
 from anymae.training.setup import Progress, Setup
 from anymae.training.signals import StopFlag
+from anymae.views import in_views
 
 HOPELESS = 1000.0
 """A loss this many times the trivial one counts as a bad step."""
@@ -104,9 +105,11 @@ class Trainer:
             raise batch.error
         packed = self.setup.spare if batch.packed is None else batch.packed
         weight = 0.0 if batch.packed is None else 1.0
-        micro = micro_batches(packed.to(self.world.device), self.config.micro_tokens)
+        views = self.model.recipe.views
+        micro = micro_batches(packed.to(self.world.device), self.config.micro_tokens // views)
         self.model.done = self.progress.updates / self.plan.steps
-        parts = [(p, self.model.recipe.mask.draw(p, self.model)) for p in micro]
+        mask = self.model.recipe.mask
+        parts = [(p, mask.draw(in_views(p, views), self.model)) for p in micro]
         tokens, samples, stops, bad, count, *also = self.world.sum(
             weight * packed.segments.total,
             weight * len(packed),
@@ -127,7 +130,7 @@ class Trainer:
         """How many tokens the main goal and each further one ask about."""
         found = [sum(roles.of_ask.total for _, roles in parts)]
         for goal in self.model.recipe.also:
-            cut = [in_scope(goal.scope, packed, roles)[1] for packed, roles in parts]
+            cut = [in_scope(goal.scope, roles)[1] for _, roles in parts]
             found.append(sum(segments.total for segments in cut))
         return found
 
@@ -144,7 +147,7 @@ class Trainer:
         for i, (packed, roles) in enumerate(parts):
             with self.world.gathering(self.wrapped, last=i == len(parts) - 1):
                 with autocast(self.world.device, self.setup.precision):
-                    output = self.wrapped(packed, roles)
+                    output = self.wrapped(in_views(packed, self.model.recipe.views), roles)
                 loss = output.loss / count
                 for term, of in zip(output.also, also, strict=True):
                     loss = loss + term.sum * (term.weight / max(of, 1))

@@ -10,6 +10,7 @@ from anymae import draws
 from anymae.errors import IncompatibleRecipe, MissingExtra
 from anymae.model import Model
 from anymae.training.arguments import encoder_of, recipe_of
+from anymae.views import in_views
 
 SMALL = {"encoder.width": 48, "encoder.depth": 2, "encoder.heads": 2}
 STEPS = 12
@@ -56,6 +57,7 @@ def trained(net: Model) -> list[float]:
         torch.tensor([draws.key(i, "grid") for i in range(12)])
     )
     net.prepare(packed, 0)
+    packed = in_views(packed, net.recipe.views)
     net.teacher = net.recipe.teacher.build(net)
     optimiser = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], lr=2e-3)
     losses = []
