@@ -14,12 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from anymae.adapter import Adapter
-from anymae.decoders import Decoder, LinearDecoder
-from anymae.encoder import EncoderConfig
+from anymae.decoders import Decoder, LinearDecoder, Question, Whole
+from anymae.encoder import EncoderConfig, Latents
 from anymae.kernels.segments import Segments
 from anymae.losses import Loss, SquaredLoss
 from anymae.masks import Roles
 from anymae.targets import Content, Target
+from anymae.tokens import Packed
 
 Scope = Literal["asked", "seen", "all"]
 
@@ -65,6 +66,17 @@ class Answer(nn.Module):
         self.decoder = goal.decoder.build(encoder, place, adapter.edge_dim)
         self.head = goal.target.head(adapter, goal.decoder.out_width(encoder), encoder)
         self.target_state = goal.target.state(adapter)
+
+    def of_whole(self, latents: Latents, packed: Packed) -> Tensor:
+        """(T, F) what the goal says of every token of a batch, of which none was hidden."""
+        rows = torch.arange(packed.segments.total, device=packed.device)
+        nobody = Segments.of_lengths([0] * len(packed))
+        roles = Roles(rows, packed.segments, rows[:0], nobody, rows, packed.segments)
+        whole = None
+        if packed.edges is not None:
+            whole = Whole(packed.edges, packed.coords, packed.segments, roles, None)
+        question = Question(packed.coords, packed.coords, packed.segments, rows, whole)
+        return self.head(self.decoder(latents, question), packed.coords)
 
 
 def in_scope(scope: Scope, roles: Roles) -> tuple[Tensor, Segments]:

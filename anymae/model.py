@@ -9,7 +9,7 @@ Shapes: B samples, T tokens, S seen, A asked, D width, F numbers a token, P coor
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,7 +27,7 @@ from anymae.goals import Answer, Goal, Term, in_scope
 from anymae.initialise import initialise, seeded
 from anymae.masks import Roles
 from anymae.recipe import Recipe
-from anymae.targets import Scene
+from anymae.targets import Difficulty, Scene
 from anymae.teachers import TeacherNet, encode
 from anymae.tokens import Packed
 from anymae.views import look_once, one_of_each
@@ -99,6 +99,7 @@ class Model(nn.Module):
         latents, entered = self._encode_masked(packed, roles)
         scene = self.scene(packed, roles)
         each, prediction, target = self._answer(self, self.recipe, latents, entered, scene)
+        scene = replace(scene, losses=each.detach())
         also = []
         for answer in cast(Iterable[Answer], self.also):
             goal = answer.goal
@@ -195,6 +196,32 @@ class Model(nn.Module):
         net.train(was_training)
         share = net.encoder.class_attention(latents.at(latents.taps[0]))
         return share.repeat(packed.views)
+
+    @torch.no_grad()
+    def difficulty(self, packed: Packed) -> Tensor:
+        """(T,) how hard each token would be to answer for, relative to others of its sample, as the
+        teacher foresees it who sees every token (the student, where no teacher learned to). The
+        recipe has a goal with target=difficulty."""
+        net: Model | TeacherNet = self
+        judges = list(self.judges.values())
+        if self.teacher is not None and len(self.teacher.also):
+            net, judges = self.teacher, list(cast(Iterable[Answer], self.teacher.also.values()))
+        judge = judges[0]
+        was_training = net.training
+        net.eval()
+        whole = one_of_each(packed)
+        tap = judge.goal.tap
+        latents = encode(net, whole, () if tap == -1 else (tap,))
+        latents = latents if tap == -1 else latents.at(latents.taps[0])
+        found = judge.of_whole(latents, whole)[:, 0].float()
+        net.train(was_training)
+        return found.repeat(packed.views)
+
+    @property
+    def judges(self) -> dict[str, Answer]:
+        """The goals that foresee how hard tokens are, by their place in ``also``."""
+        every = enumerate(cast(Iterable[Answer], self.also))
+        return {str(i): one for i, one in every if isinstance(one.goal.target, Difficulty)}
 
     def _embed(self, visible: Packed) -> Tensor:
         return self.embedding(visible) + self.position(visible.coords)

@@ -17,7 +17,7 @@ from anymae.losses import Loss, SquaredLoss
 from anymae.masks import Mask
 from anymae.parts import Part
 from anymae.positions import Position, SinCosPosition
-from anymae.targets import Content, Target
+from anymae.targets import Content, Difficulty, Target
 from anymae.teachers import NoTeacher, Teacher
 
 SLOTS = ("views", "position", "mask", "corruption", "decoder", "target", "loss", "teacher", "also")
@@ -106,6 +106,24 @@ class Recipe(BaseModel):
                     f"corruption={self.corruption.kind} leaves them out",
                     hint="Use scope=seen, or corruption=mask-token.",
                 )
+
+        self._check_difficulty()
+
+    def _check_difficulty(self) -> None:
+        """Who foresees losses needs them, and who hides by difficulty needs one who foresees it."""
+        judges = [goal for goal in self.also if isinstance(goal.target, Difficulty)]
+        misplaced = any(goal.scope != "asked" for goal in judges)
+        if misplaced or isinstance(self.target, Difficulty):
+            raise IncompatibleRecipe(
+                f"recipe {self.name!r}: target=difficulty needs the losses of the main goal",
+                hint="Put it into a further goal (also) with scope=asked.",
+            )
+        if self.mask.priority.needs_difficulty and not judges:
+            raise IncompatibleRecipe(
+                f"recipe {self.name!r}: mask.priority={self.mask.priority.kind} needs a goal that "
+                "foresees the losses of tokens",
+                hint="Add one with target=difficulty and loss=rank to also.",
+            )
 
     def _all_parts(self) -> list[Part]:
         mask = self.mask

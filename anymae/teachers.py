@@ -88,13 +88,15 @@ class StagedTeacher(Teacher, kind="staged"):
 
 
 class TeacherNet(nn.Module):
-    """A copy of a student's embedding, positions and encoder: ``forward(packed, taps)``."""
+    """A copy of a student's embedding, positions and encoder: ``forward(packed, taps)``; and of its
+    goals that foresee difficulty, in ``also`` as in the student."""
 
     def __init__(self, student: Any) -> None:
         super().__init__()
         self.embedding = copy.deepcopy(student.embedding)
         self.position = copy.deepcopy(student.position)
         self.encoder = copy.deepcopy(student.encoder)
+        self.also = copy.deepcopy(nn.ModuleDict(student.judges))
         self.requires_grad_(False)
 
     def counterparts(self, student: Any) -> list[Tensor]:

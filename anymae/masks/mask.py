@@ -91,7 +91,7 @@ class Mask(BaseModel):
         done = 1.0 if onlooker is None else onlooker.done
         budget = self.budget.of(grouping.segments.lengths, packed.keys, done)
         if isinstance(self.priority, WatchedPriority) and onlooker is not None:
-            priority = self.priority.of_watched(packed, grouping, onlooker)
+            priority = self.priority.of_watched(packed, grouping, onlooker, budget)
         else:
             priority = self.priority.of(packed, grouping)
         seen = select(priority, grouping.segments, budget)

@@ -37,6 +37,8 @@ class Scene:
     state: nn.Module | None = None
     """What the target keeps with the model, e.g. a codebook."""
     _kept: dict[tuple[Shown, tuple[int, ...]], Latents] = field(default_factory=dict)
+    losses: Tensor | None = None
+    """(A,) of the main goal, for goals that ask about the same tokens."""
 
     def about(self, rows: Tensor, of_rows: Segments, state: nn.Module | None) -> Scene:
         """The same scene, for other tokens and a target of its own; what was looked at stays
