@@ -161,7 +161,8 @@ class Model(nn.Module):
 
     def _encode_masked(self, packed: Packed, roles: Roles) -> tuple[Latents, Input]:
         """Latents, and which rows entered the encoder. Hidden tokens enter as coordinates alone."""
-        corrupted = self.recipe.corruption.values(packed, roles)
+        shape = self.adapter.token_shape
+        corrupted = self.recipe.corruption.values(packed, roles, shape)
         hidden = None
         if corrupted is not None:
             x = self._embed(corrupted)
