@@ -38,7 +38,7 @@ def taught(**slots) -> Model:
     net.teacher = net.recipe.teacher.build(net)
     for parameter in net.teacher.parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)
-    return net
+    return net.train()
 
 
 # What views are
@@ -152,6 +152,7 @@ def test_the_loss_is_the_mean_over_views_taken_one_by_one(target):
     torch.testing.assert_close(
         together.loss / together.count, sum(one.loss / one.count for one in apart) / 3
     )
+    assert len(together.also) == len(GOALS)
     for term, *terms in zip(together.also, *(one.also for one in apart), strict=True):
         assert term.count == sum(one.count for one in terms)
         torch.testing.assert_close(
