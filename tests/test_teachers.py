@@ -128,7 +128,7 @@ GOALS = (
 
 
 def test_further_goals_are_asked_about_their_own_tokens():
-    net = taught(EmaTeacher(), also=GOALS)
+    net = taught(EmaTeacher(), also=GOALS).train()
     packed = batch([(3, 4), (2, 3)])
     roles = net.recipe.mask.draw(packed, net)
     output = net(packed, roles)
@@ -145,7 +145,7 @@ def test_further_goals_are_asked_about_their_own_tokens():
 
 
 def test_a_goal_reads_the_block_it_taps():
-    net = taught(EmaTeacher(), also=GOALS)
+    net = taught(EmaTeacher(), also=GOALS).train()
     packed = batch([(3, 4)])
     roles = net.recipe.mask.draw(packed, net)
     before = net(packed, roles).also
