@@ -80,8 +80,7 @@ class Prototypes(Features, kind="prototypes"):
         """(L, K, D + 1): the sum of the features nearest to each codeword, and their count."""
         nearest = target.unflatten(1, (self.layers, self.codes)).permute(1, 2, 0)
         features = self.by_layer(scene)
-        # A product with 0 and 1, not an indexed addition, whose order a GPU does not keep; in full
-        # precision, as counts above 256 are none that bfloat16 has.
+        # A product with 0 and 1, not an indexed addition, whose order a GPU does not keep.
         with torch.autocast(features.device.type, enabled=False):
             sums = nearest @ features
         return torch.cat([sums, nearest.sum(2, keepdim=True)], 2)
