@@ -53,6 +53,9 @@ class Codes(Target, kind="codes"):
         nearest = torch.cdist(self._content(adapter, asked), centres).argmin(1)
         return F.one_hot(nearest, self.codes).float()
 
+    def as_prediction(self, adapter: Adapter, target: Tensor, asked: Packed) -> Tensor:
+        return logits_of(target)
+
     def _content(self, adapter: Adapter, packed: Packed) -> Tensor:
         content = adapter.target(packed).detach().float()
         return content - content.mean(1, keepdim=True) if self.centred else content
@@ -67,6 +70,12 @@ def refuse_few(tokens: int, codes: int, kind: str) -> None:
             expected=f"at least {codes}",
             hint="Lower target.codes.",
         )
+
+
+def logits_of(shares: Tensor, doubt: float = 0.1) -> Tensor:
+    """Logits that say how often each of K codes (last axis) occurs, of which a share ``doubt`` is
+    spread evenly: a code that was never met is not impossible."""
+    return torch.log((1 - doubt) * shares + doubt / shares.shape[-1])
 
 
 class Codebook(nn.Module):

@@ -17,7 +17,7 @@ from anymae.adapter import Adapter
 from anymae.encoder import EncoderConfig
 from anymae.errors import BadConfig
 from anymae.losses import Loss
-from anymae.targets.codes import refuse_few
+from anymae.targets.codes import logits_of, refuse_few
 from anymae.targets.features import Features
 from anymae.targets.target import Look, Scene
 from anymae.tokens import Packed
@@ -74,6 +74,9 @@ class Prototypes(Features, kind="prototypes"):
     ) -> Tensor:
         said, true = (x.reshape(-1, self.codes) for x in (prediction, target))
         return loss.per_token(said, true).view(-1, self.layers).mean(1)
+
+    def as_prediction(self, adapter: Adapter, target: Tensor, asked: Packed) -> Tensor:
+        return logits_of(target.unflatten(1, (self.layers, self.codes))).flatten(1)
 
     @torch.no_grad()
     def observe(self, scene: Scene, target: Tensor) -> Tensor:

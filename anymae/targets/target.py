@@ -108,3 +108,8 @@ class Target(Part, slot="target"):
     ) -> Tensor:
         """(A,) how far predictions are from these targets by the recipe's loss."""
         return loss.per_token(prediction, target)
+
+    def as_prediction(self, adapter: Adapter, target: Tensor, asked: Packed) -> Tensor:
+        """The prediction (A, F) that says this target, or this mean of targets: itself, unless the
+        two have other units (logits and classes)."""
+        return target
