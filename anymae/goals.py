@@ -52,20 +52,21 @@ class Term:
 
 
 class Answer(nn.Module):
-    """A goal's decoder and head."""
+    """A goal's decoder and head, for an ``encoder`` and a teacher of configuration ``looker``."""
 
     def __init__(
         self,
         goal: Goal,
         adapter: Adapter,
         encoder: EncoderConfig,
+        looker: EncoderConfig,
         place: Callable[[int], nn.Module],
     ) -> None:
         super().__init__()
         self.goal = goal
         self.decoder = goal.decoder.build(encoder, place, adapter.edge_dim)
-        self.head = goal.target.head(adapter, goal.decoder.out_width(encoder), encoder)
-        self.target_state = goal.target.state(adapter)
+        self.head = goal.target.head(adapter, goal.decoder.out_width(encoder), looker)
+        self.target_state = goal.target.state(adapter, looker)
 
     def of_whole(self, latents: Latents, packed: Packed) -> Tensor:
         """(T, F) what the goal says of every token of a batch, of which none was hidden."""

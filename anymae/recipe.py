@@ -91,7 +91,8 @@ class Recipe(BaseModel):
                 f"encoder, but corruption={self.corruption.kind} leaves them out",
                 hint="Use corruption=mask-token, or decoder=self.",
             )
-        if self.mask.priority.needs_cls and encoder is not None and not encoder.cls:
+        looker = None if encoder is None else self.teacher.looker(adapter, encoder)
+        if self.mask.priority.needs_cls and looker is not None and not looker.cls:
             raise IncompatibleRecipe(
                 f"recipe {self.name!r}: mask.priority={self.mask.priority.kind} needs a class "
                 f"token, which the {adapter.name} modality's encoder does not have here",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -46,7 +46,6 @@ class Trainer:
         self.setup, self.checkpoints = setup, checkpoints
         self.config, self.world = setup.training, setup.world
         self.model = setup.model.to(self.world.device)
-        self.model.teacher = self.model.recipe.teacher.build(self.model)
         self.wrapped = self.world.wrap(self.model)
         self.optimiser = adamw(self.model, self.config)
         self.average = Average(self.model, self.config.ema) if self.config.ema else None
@@ -121,8 +120,8 @@ class Trainer:
             drawn = self.plan.batch * (self.progress.step + 1)
             note_bad(self.setup, self.progress.bad, batch.bad, drawn, all_bad=not samples)
         if count:
-            loss = self._backward(parts, weight, count, also)
-            self._update(loss, count)
+            loss, observed = self._backward(parts, weight, count, also)
+            self._update(loss, count, observed)
         self._mark = (self._mark[0], self._mark[1] + tokens, self._mark[2] + samples)
         return stops > 0
 
@@ -140,10 +139,11 @@ class Trainer:
         weight: float,
         count: float,
         also: Sequence[float],
-    ) -> float:
+    ) -> tuple[float, dict[int, Tensor]]:
         """Gradients of the step's mean loss over ``count`` asked tokens, and of further goals over
-        theirs (``also``); returns the main goal's loss."""
+        theirs (``also``); returns the main goal's loss, and what this process ``observed``."""
         total: Tensor | float = 0.0
+        observed: dict[int, Tensor] = {}
         for i, (packed, roles) in enumerate(parts):
             with self.world.gathering(self.wrapped, last=i == len(parts) - 1):
                 with autocast(self.world.device, self.setup.precision):
@@ -154,10 +154,13 @@ class Trainer:
                 # Processes average gradients, so their number is multiplied back.
                 (loss * (weight * self.world.size)).backward()
             total = total + weight * output.loss.detach().double()
-        return self.world.sum(float(total))[0] / count
+            for number, seen in output.observed.items():
+                observed[number] = observed.get(number, 0.0) + weight * seen
+        return self.world.sum(float(total))[0] / count, observed
 
-    def _update(self, loss: float, count: float) -> None:
-        """Move the weights, unless the step is bad: then nothing but a counter changes."""
+    def _update(self, loss: float, count: float, observed: Mapping[int, Tensor]) -> None:
+        """Move the weights, and what targets learn from what was ``observed``, unless the step is
+        bad: then nothing but a counter changes."""
         config, progress = self.config, self.progress
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         self._norm = norm = float(torch.nn.utils.get_total_norm(gradients))
@@ -180,6 +183,7 @@ class Trainer:
         if self.model.teacher is not None:
             done = progress.updates / self.plan.steps
             self.model.recipe.teacher.follow(self.model.teacher, self.model, done, before)
+        self.model.learn({number: self.world.total(seen) for number, seen in observed.items()})
         if self.average:
             self.average.update(self.model, progress.updates)
         progress.window_loss += loss * count
