@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
+from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 
 from anymae import draws
 from anymae.kernels.segments import Segments
 from anymae.masks import Roles
 from anymae.parts import Part
-from anymae.tokens import Packed
+from anymae.tokens import OBSERVED, Packed
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,9 @@ class Corruption(Part, slot="corruption"):
         """Whether hidden tokens have a row in the encoder."""
         raise NotImplementedError
 
-    def values(self, packed: Packed, roles: Roles) -> Packed | None:
+    def values(self, packed: Packed, roles: Roles, shape: tuple[int, ...] = ()) -> Packed | None:
         """The batch with other content where it is hidden, all of which the encoder sees; None if
-        hidden tokens have no content."""
+        hidden tokens have no content. ``shape`` is a token's (see ``Adapter.token_shape``)."""
         return None
 
     def build(self, width: int) -> nn.Module:
@@ -76,7 +78,18 @@ class MaskToken(Corruption, kind="mask-token"):
         return _MaskToken(width)
 
 
-class Replace(Corruption, kind="replace"):
+class Alter(Corruption):
+    """Hidden tokens enter the encoder with other content, and nothing says which they are."""
+
+    @property
+    def keeps_hidden(self) -> bool:
+        return True
+
+    def build(self, width: int) -> nn.Module:
+        return _Altered()
+
+
+class Replace(Alter, kind="replace"):
     """Hidden tokens enter with content that is not theirs, and nothing says which they are.
 
     ``by="zeros"`` and ``"noise"`` (of the batch's own mean and deviation, number by number) make
@@ -88,11 +101,7 @@ class Replace(Corruption, kind="replace"):
 
     by: Literal["zeros", "noise", "other", "place"] = "noise"
 
-    @property
-    def keeps_hidden(self) -> bool:
-        return True
-
-    def values(self, packed: Packed, roles: Roles) -> Packed:
+    def values(self, packed: Packed, roles: Roles, shape: tuple[int, ...] = ()) -> Packed:
         hide = roles.hide
         side = dict(packed.side)
         values = packed.values.clone()
@@ -103,7 +112,7 @@ class Replace(Corruption, kind="replace"):
                 side[name] = tensor.index_copy(0, hide, tensor[source])
         else:
             values[hide] = self._made_up(packed, roles)
-        return replace(packed, values=values, side=side)
+        return replace(packed, values=values, side=side, views=1)
 
     def _made_up(self, packed: Packed, roles: Roles) -> Tensor:
         seen = packed.values[roles.see]
@@ -132,15 +141,92 @@ class Replace(Corruption, kind="replace"):
         same = (packed.coords[there] == packed.coords[hide]).all(1)
         return torch.where(same, there, anyone)
 
-    def build(self, width: int) -> nn.Module:
-        return _Replace()
+
+class Noise(Alter, kind="noise"):
+    """Hidden tokens enter with Gaussian noise on their known numbers, of one of ``deviations`` that
+    is drawn for each sample, in the units of the tokens (denoising autoencoders, Vincent et al.
+    2008)."""
+
+    deviations: tuple[PositiveFloat, ...] = Field(default=(0.5,), min_length=1)
+
+    def values(self, packed: Packed, roles: Roles, shape: tuple[int, ...] = ()) -> Packed:
+        hide = roles.hide
+        owner = packed.segments.ids(packed.device)[hide]
+        place = packed.segments.within(packed.device)[hide]
+        zero = torch.zeros(len(packed), dtype=torch.int64, device=packed.device)
+        level = draws.uniform(packed.drawing_keys, zero, "corruption/level")
+        deviations = torch.tensor(self.deviations, device=packed.device)
+        deviation = deviations[(level * len(deviations)).long()][owner, None]
+        width = packed.values.shape[1]
+        number = place[:, None] * width + torch.arange(width, device=packed.device)
+        noise = draws.normal(packed.drawing_keys[owner, None], number, "corruption/noise")
+        return _changed(packed, hide, packed.values[hide] + (deviation * noise))
 
 
-class _Replace(nn.Module):
+class Quantise(Alter, kind="quantise"):
+    """Hidden tokens enter coarsely: the range of each channel of a sample is cut at ``bins`` - 1
+    random places, and a known number becomes a random one of its bin, the same for the whole bin
+    (randomized quantization, Wu et al. 2023).
+
+    A channel is a place on the last axis of a token's shape, such as a colour or a coordinate.
+    """
+
+    bins: int = Field(default=8, ge=2)
+
+    def values(self, packed: Packed, roles: Roles, shape: tuple[int, ...] = ()) -> Packed:
+        channels = shape[-1] if shape else packed.values.shape[1]
+        edges = self._edges(packed, channels)
+        number = torch.arange(channels * self.bins, device=packed.device).view(channels, self.bins)
+        coin = draws.uniform(packed.drawing_keys[:, None, None], number, "quantise/value")
+        said = edges[..., :-1] + coin * edges.diff(dim=-1)
+        owner = packed.segments.ids(packed.device)[roles.hide]
+        hidden = packed.values[roles.hide].unflatten(1, (-1, channels))
+        which = torch.zeros(hidden.shape, dtype=torch.int64, device=packed.device)
+        for cut in edges[..., 1:-1].unbind(-1):
+            which += hidden >= cut[owner, None]
+        coarse = said[owner].transpose(1, 2).gather(1, which)
+        return _changed(packed, roles.hide, coarse.flatten(1))
+
+    def _edges(self, packed: Packed, channels: int) -> Tensor:
+        """(B, C, bins + 1) where the bins of each sample's channels begin and end, ascending."""
+        low, high = _ranges(packed, channels)
+        number = torch.arange(channels * (self.bins - 1), device=packed.device)
+        coin = draws.uniform(packed.drawing_keys[:, None], number, "quantise/edge")
+        cuts = coin.view(len(packed), channels, -1).sort(-1).values
+        cuts = F.pad(F.pad(cuts, (1, 0), value=0.0), (0, 1), value=1.0)
+        return torch.lerp(low[..., None], high[..., None], cuts)
+
+
+def _ranges(packed: Packed, channels: int) -> tuple[Tensor, Tensor]:
+    """The least and largest known number of each channel of each sample, (B, C) each; 0 where a
+    sample knows none."""
+    observed = packed.side.get(OBSERVED, torch.ones_like(packed.values, dtype=torch.bool))
+    owner = packed.segments.ids(packed.device)[:, None].expand(-1, channels)
+    found = []
+    for sign in (-1.0, 1.0):
+        known = (sign * packed.values.float()).masked_fill(~observed, float("-inf"))
+        most = known.unflatten(1, (-1, channels)).amax(1)
+        start = most.new_full((len(packed), channels), float("-inf"))
+        most = start.scatter_reduce(0, owner, most, "amax")
+        found.append(sign * most.masked_fill(most.isinf(), 0.0))
+    return found[0], found[1]
+
+
+def _changed(packed: Packed, rows: Tensor, content: Tensor) -> Packed:
+    """The batch with other ``content`` at ``rows`` where numbers are known."""
+    values = packed.values.clone()
+    content = content.to(values.dtype)
+    observed = packed.side.get(OBSERVED)
+    if observed is not None:
+        content = torch.where(observed[rows], content, values[rows])
+    values[rows] = content
+    return replace(packed, values=values, views=1)
+
+
+class _Altered(nn.Module):
     def forward(self, everything: Tensor, hidden_positions: None, roles: Roles) -> Input:
-        segments = Segments(roles.of_see.offsets + roles.of_hide.offsets)
         index = torch.arange(len(everything), device=everything.device)
-        return Input(everything, segments, index, roles.ask, roles.see)
+        return Input(everything, roles.of_all, index, roles.ask, roles.see)
 
 
 class _Drop(nn.Module):
@@ -159,6 +245,5 @@ class _MaskToken(nn.Module):
         hidden = hidden_positions + self.token
         order = torch.cat([roles.see, roles.hide]).argsort()
         x = torch.cat([seen, hidden.to(seen.dtype)]).index_select(0, order)
-        segments = Segments(roles.of_see.offsets + roles.of_hide.offsets)
         everything = torch.arange(len(x), device=x.device)
-        return Input(x, segments, everything, roles.ask, roles.see)
+        return Input(x, roles.of_all, everything, roles.ask, roles.see)

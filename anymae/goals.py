@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from anymae.adapter import Adapter
-from anymae.decoders import Decoder, LinearDecoder
-from anymae.encoder import EncoderConfig
+from anymae.decoders import Decoder, LinearDecoder, Question, Whole
+from anymae.encoder import EncoderConfig, Latents
 from anymae.kernels.segments import Segments
 from anymae.losses import Loss, SquaredLoss
 from anymae.masks import Roles
@@ -52,26 +52,38 @@ class Term:
 
 
 class Answer(nn.Module):
-    """A goal's decoder and head."""
+    """A goal's decoder and head, for an ``encoder`` and a teacher of configuration ``looker``."""
 
     def __init__(
         self,
         goal: Goal,
         adapter: Adapter,
         encoder: EncoderConfig,
+        looker: EncoderConfig,
         place: Callable[[int], nn.Module],
     ) -> None:
         super().__init__()
         self.goal = goal
         self.decoder = goal.decoder.build(encoder, place, adapter.edge_dim)
-        self.head = goal.target.head(adapter, goal.decoder.out_width(encoder), encoder)
-        self.target_state = goal.target.state(adapter)
+        self.head = goal.target.head(adapter, goal.decoder.out_width(encoder), looker)
+        self.target_state = goal.target.state(adapter, looker)
+
+    def of_whole(self, latents: Latents, packed: Packed) -> Tensor:
+        """(T, F) what the goal says of every token of a batch, of which none was hidden."""
+        rows = torch.arange(packed.segments.total, device=packed.device)
+        nobody = Segments.of_lengths([0] * len(packed))
+        roles = Roles(rows, packed.segments, rows[:0], nobody, rows, packed.segments)
+        whole = None
+        if packed.edges is not None:
+            whole = Whole(packed.edges, packed.coords, packed.segments, roles, None)
+        question = Question(packed.coords, packed.coords, packed.segments, rows, whole)
+        return self.head(self.decoder(latents, question), packed.coords)
 
 
-def in_scope(scope: Scope, packed: Packed, roles: Roles) -> tuple[Tensor, Segments]:
+def in_scope(scope: Scope, roles: Roles) -> tuple[Tensor, Segments]:
     """The packed places of the tokens a goal asks about, and how they are cut."""
     if scope == "asked":
         return roles.ask, roles.of_ask
     if scope == "seen":
         return roles.see, roles.of_see
-    return torch.arange(packed.segments.total, device=packed.device), packed.segments
+    return torch.arange(roles.of_all.total, device=roles.see.device), roles.of_all

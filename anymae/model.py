@@ -8,8 +8,8 @@ Shapes: B samples, T tokens, S seen, A asked, D width, F numbers a token, P coor
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,9 +27,10 @@ from anymae.goals import Answer, Goal, Term, in_scope
 from anymae.initialise import initialise, seeded
 from anymae.masks import Roles
 from anymae.recipe import Recipe
-from anymae.targets import Scene
+from anymae.targets import Difficulty, Scene, Target
 from anymae.teachers import TeacherNet, encode
 from anymae.tokens import Packed
+from anymae.views import look_once, one_of_each
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,13 +53,16 @@ class ModelConfig(BaseModel):
 @dataclass(frozen=True)
 class Output:
     """One forward pass: ``loss`` is the *sum* over the A asked tokens, ``count`` is A;
-    ``prediction`` and ``target`` are (A, F). ``also`` are the terms of further goals."""
+    ``prediction`` and ``target`` are (A, F). In training, ``also`` are the terms of further goals,
+    and ``observed`` is what goals that go on learning their targets found in the batch, by number
+    (the main goal is 0): sums over tokens, for ``Model.learn``."""
 
     loss: Tensor
     count: int
     prediction: Tensor
     target: Tensor
     also: tuple[Term, ...] = ()
+    observed: Mapping[int, Tensor] = field(default_factory=dict)
 
 
 class Model(nn.Module):
@@ -73,6 +77,7 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         recipe.check(adapter, encoder)
+        looker = recipe.teacher.looker(adapter, encoder)
         self.adapter = adapter
         self.recipe = recipe
         with seeded(seed, "weights"):
@@ -83,9 +88,11 @@ class Model(nn.Module):
             place = partial(adapter.place, recipe.position)
             self.decoder = recipe.decoder.build(encoder, place, adapter.edge_dim)
             width = recipe.decoder.out_width(encoder)
-            self.head = recipe.target.head(adapter, width, encoder)
-            self.target_state = recipe.target.state(adapter)
-            self.also = nn.ModuleList(Answer(goal, adapter, encoder, place) for goal in recipe.also)
+            self.head = recipe.target.head(adapter, width, looker)
+            self.target_state = recipe.target.state(adapter, looker)
+            self.also = nn.ModuleList(
+                Answer(goal, adapter, encoder, looker, place) for goal in recipe.also
+            )
             initialise(self)
         self.teacher: TeacherNet | None = None
         self.done = 1.0
@@ -94,31 +101,55 @@ class Model(nn.Module):
     # -- the method ------------------------------------------------------------------------
 
     def forward(self, packed: Packed, roles: Roles) -> Output:
-        """Predict the asked tokens of a batch and score the predictions."""
+        """Predict the asked tokens of a batch and score the predictions; in training, those of
+        further goals too."""
         latents, entered = self._encode_masked(packed, roles)
         scene = self.scene(packed, roles)
         each, prediction, target = self._answer(self, self.recipe, latents, entered, scene)
-        also = []
-        for answer in cast(Iterable[Answer], self.also):
+        total, count = each.sum(), roles.of_ask.total
+        if not self.training:
+            return Output(total, count, prediction, target)
+        scene = replace(scene, losses=each.detach())
+        also, observed = [], {0: self.recipe.target.observe(scene, target)}
+        for number, answer in enumerate(cast(Iterable[Answer], self.also), 1):
             goal = answer.goal
-            own = scene.about(*in_scope(goal.scope, packed, roles), answer.target_state)
+            own = scene.about(*in_scope(goal.scope, roles), answer.target_state)
             found = self._answer(answer, goal, self._tapped(latents, goal.tap), entered, own)
             also.append(Term(found[0].sum(), own.of_rows.total, goal.weight))
-        return Output(each.sum(), roles.of_ask.total, prediction, target, tuple(also))
+            observed[number] = goal.target.observe(own, found[2])
+        kept = {number: seen for number, seen in observed.items() if seen is not None}
+        return Output(total, count, prediction, target, tuple(also), kept)
 
     def scene(self, packed: Packed, roles: Roles) -> Scene:
         """What targets may look at, for the asked tokens."""
-        look = self.encode if self.teacher is None else self.teacher
+        look = partial(look_once, self._look)
         return Scene(packed, roles, roles.ask, roles.of_ask, look, self.target_state)
 
     def prepare(self, packed: Packed, seed: int) -> None:
         """Let targets learn what they need from the tokens that training starts with."""
-        for net, target in [
-            (self, self.recipe.target),
-            *((answer, answer.goal.target) for answer in cast(Iterable[Answer], self.also)),
-        ]:
-            if net.target_state is not None:
-                target.prepare(cast(nn.Module, net.target_state), self.adapter, packed, seed)
+        for target, state in self._kept_by_targets():
+            if state is not None:
+                target.prepare(state, self.adapter, packed, self._look, seed)
+
+    def learn(self, observed: Mapping[int, Tensor]) -> None:
+        """Let targets learn from what one whole training step ``Output.observed``, added up."""
+        every = self._kept_by_targets()
+        for number, seen in observed.items():
+            target, state = every[number]
+            target.learn(cast(nn.Module, state), seen)
+
+    def _kept_by_targets(self) -> list[tuple[Target, nn.Module | None]]:
+        """The target of each goal, the main one first, and what it keeps with the model."""
+        nets = [self, *cast(Iterable[Answer], self.also)]
+        targets = [self.recipe.target, *(goal.target for goal in self.recipe.also)]
+        states = [cast("nn.Module | None", net.target_state) for net in nets]
+        return list(zip(targets, states, strict=True))
+
+    def _look(self, packed: Packed, taps: tuple[int, ...]) -> Latents:
+        """What the teacher makes of a batch."""
+        if self.teacher is None:
+            return self.recipe.teacher.stand_in(self, packed, taps)
+        return self.teacher(packed, taps)
 
     def _answer(
         self,
@@ -159,7 +190,8 @@ class Model(nn.Module):
 
     def _encode_masked(self, packed: Packed, roles: Roles) -> tuple[Latents, Input]:
         """Latents, and which rows entered the encoder. Hidden tokens enter as coordinates alone."""
-        corrupted = self.recipe.corruption.values(packed, roles)
+        shape = self.adapter.token_shape
+        corrupted = self.recipe.corruption.values(packed, roles, shape)
         hidden = None
         if corrupted is not None:
             x = self._embed(corrupted)
@@ -190,9 +222,36 @@ class Model(nn.Module):
         net = self if self.teacher is None else self.teacher
         was_training = net.training
         net.eval()
-        latents = encode(net, packed, (-2,))
+        latents = encode(net, one_of_each(packed), (-2,))
         net.train(was_training)
-        return net.encoder.class_attention(latents.at(latents.taps[0]))
+        share = net.encoder.class_attention(latents.at(latents.taps[0]))
+        return share.repeat(packed.views)
+
+    @torch.no_grad()
+    def difficulty(self, packed: Packed) -> Tensor:
+        """(T,) how hard each token would be to answer for, relative to others of its sample, as the
+        teacher foresees it who sees every token (the student, where no teacher learned to). The
+        recipe has a goal with target=difficulty."""
+        net: Model | TeacherNet = self
+        judges = list(self.judges.values())
+        if self.teacher is not None and len(self.teacher.also):
+            net, judges = self.teacher, list(cast(Iterable[Answer], self.teacher.also.values()))
+        judge = judges[0]
+        was_training = net.training
+        net.eval()
+        whole = one_of_each(packed)
+        tap = judge.goal.tap
+        latents = encode(net, whole, () if tap == -1 else (tap,))
+        latents = latents if tap == -1 else latents.at(latents.taps[0])
+        found = judge.of_whole(latents, whole)[:, 0].float()
+        net.train(was_training)
+        return found.repeat(packed.views)
+
+    @property
+    def judges(self) -> dict[str, Answer]:
+        """The goals that foresee how hard tokens are, by their place in ``also``."""
+        every = enumerate(cast(Iterable[Answer], self.also))
+        return {str(i): one for i, one in every if isinstance(one.goal.target, Difficulty)}
 
     def _embed(self, visible: Packed) -> Tensor:
         return self.embedding(visible) + self.position(visible.coords)

@@ -17,10 +17,10 @@ from anymae.losses import Loss, SquaredLoss
 from anymae.masks import Mask
 from anymae.parts import Part
 from anymae.positions import Position, SinCosPosition
-from anymae.targets import Content, Target
+from anymae.targets import Content, Difficulty, Target
 from anymae.teachers import NoTeacher, Teacher
 
-SLOTS = ("position", "mask", "corruption", "decoder", "target", "loss", "teacher", "also")
+SLOTS = ("views", "position", "mask", "corruption", "decoder", "target", "loss", "teacher", "also")
 
 
 class Recipe(BaseModel):
@@ -39,6 +39,9 @@ class Recipe(BaseModel):
     differs: str = ""
     verified: bool = True
 
+    views: int = Field(default=1, ge=1)
+    """Masks of each sample in one step; a teacher looks at the whole sample once for all. Batches
+    count samples: the student's work in a step grows with this."""
     position: Position = SinCosPosition()
     mask: Mask = Mask()
     corruption: Corruption = Drop()
@@ -88,7 +91,8 @@ class Recipe(BaseModel):
                 f"encoder, but corruption={self.corruption.kind} leaves them out",
                 hint="Use corruption=mask-token, or decoder=self.",
             )
-        if self.mask.priority.needs_cls and encoder is not None and not encoder.cls:
+        looker = None if encoder is None else self.teacher.looker(adapter, encoder)
+        if self.mask.priority.needs_cls and looker is not None and not looker.cls:
             raise IncompatibleRecipe(
                 f"recipe {self.name!r}: mask.priority={self.mask.priority.kind} needs a class "
                 f"token, which the {adapter.name} modality's encoder does not have here",
@@ -103,6 +107,24 @@ class Recipe(BaseModel):
                     f"corruption={self.corruption.kind} leaves them out",
                     hint="Use scope=seen, or corruption=mask-token.",
                 )
+
+        self._check_difficulty()
+
+    def _check_difficulty(self) -> None:
+        """Who foresees losses needs them, and who hides by difficulty needs one who foresees it."""
+        judges = [goal for goal in self.also if isinstance(goal.target, Difficulty)]
+        misplaced = any(goal.scope != "asked" for goal in judges)
+        if misplaced or isinstance(self.target, Difficulty):
+            raise IncompatibleRecipe(
+                f"recipe {self.name!r}: target=difficulty needs the losses of the main goal",
+                hint="Put it into a further goal (also) with scope=asked.",
+            )
+        if self.mask.priority.needs_difficulty and not judges:
+            raise IncompatibleRecipe(
+                f"recipe {self.name!r}: mask.priority={self.mask.priority.kind} needs a goal that "
+                "foresees the losses of tokens",
+                hint="Add one with target=difficulty and loss=rank to also.",
+            )
 
     def _all_parts(self) -> list[Part]:
         mask = self.mask

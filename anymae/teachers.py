@@ -1,7 +1,8 @@
 """Teachers: who else looks at the data, and how they change while the student learns.
 
-A teacher is a copy of the student's embedding, positions and encoder that receives no gradient. It
-exists while a model trains; without one, the student's own weights stand in.
+A teacher is a copy of the embedding, positions and encoder of the student, or of a model that was
+trained before, and receives no gradient. It exists while a model trains; without one, the student's
+own weights stand in.
 
 Shapes: B samples, T tokens, D width.
 """
@@ -16,7 +17,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from anymae.encoder import Latents
+from anymae.adapter import Adapter
+from anymae.encoder import EncoderConfig, Latents
+from anymae.errors import BadConfig, IncompatibleRecipe
 from anymae.parts import Part
 from anymae.tokens import Packed
 
@@ -31,6 +34,18 @@ class Teacher(Part, slot="teacher"):
     def follow(self, teacher: TeacherNet, student: Any, done: float, before: float) -> None:
         """Change after an optimiser update that brought the run from a fraction ``before`` to
         ``done`` (0 to 1)."""
+
+    def fitted(self, adapter: Adapter) -> Teacher:
+        """A teacher completed by what a look at its files tells; called once, before training."""
+        return self
+
+    def looker(self, adapter: Adapter, student: EncoderConfig) -> EncoderConfig:
+        """The configuration of the teacher's encoder. Raises ``IncompatibleRecipe``."""
+        return student
+
+    def stand_in(self, student: Any, packed: Packed, taps: tuple[int, ...]) -> Latents:
+        """What is looked at in the teacher's place where it is gone: the student's own latents."""
+        return encode(student, packed, taps)
 
 
 class NoTeacher(Teacher, kind="none"):
@@ -87,15 +102,94 @@ class StagedTeacher(Teacher, kind="staged"):
                 parameter.copy_(fresh[name])
 
 
+class GivenTeacher(Teacher, kind="given"):
+    """A pretrained model that stays as it is: the run or model folder (or hub id) at ``path``, of
+    the same modality and the same tokens as the student, of any width and depth.
+
+    ``encoder`` is its configuration, read from there when a run starts and kept, so that the
+    student can be loaded without it.
+    """
+
+    path: str | None = None
+    encoder: EncoderConfig | None = None
+
+    def fitted(self, adapter: Adapter) -> Teacher:
+        if self.path is None or self.encoder is not None:
+            return self
+        found = self._model(adapter).encoder.config
+        return self.model_copy(update={"encoder": found})
+
+    def looker(self, adapter: Adapter, student: EncoderConfig) -> EncoderConfig:
+        if self.path is None:
+            raise IncompatibleRecipe(
+                f"teacher=given needs a path to a pretrained model of the {adapter.name} modality",
+                hint="Set teacher.path to its folder, e.g. teacher.path=runs/first.",
+            )
+        if self.encoder is None:
+            raise BadConfig(
+                "teacher=given has not looked at its model yet",
+                where=self.path,
+                hint="Build the student with teacher.fitted(adapter) in its recipe.",
+            )
+        return self.encoder
+
+    def build(self, student: Any) -> TeacherNet:
+        found = self._model(student.adapter)
+        if found.encoder.config != self.encoder:
+            raise BadConfig(
+                "the teacher's folder holds another model than when the run started",
+                where=self.path,
+                found=found.encoder.config,
+                expected=self.encoder,
+            )
+        return TeacherNet(found)
+
+    def stand_in(self, student: Any, packed: Packed, taps: tuple[int, ...]) -> Latents:
+        raise BadConfig(
+            "a teacher that was given is there while a model trains, not after it",
+            where=self.path,
+            hint="Features, reconstructions and fine-tuning need none.",
+        )
+
+    def _model(self, adapter: Adapter) -> Any:
+        """The model at ``path``. Raises ``IncompatibleRecipe`` unless its tokens are ``adapter``'s,
+        ``CheckpointError``."""
+        from anymae.storage import load  # which builds models, and those know teachers
+
+        model = load(str(self.path))
+        if model.modality != adapter.name:
+            raise IncompatibleRecipe(
+                "the teacher is of another modality",
+                where=self.path,
+                found=model.modality,
+                expected=adapter.name,
+            )
+        theirs, mine = (one.model_dump(mode="json") for one in (model.adapter, adapter))
+        for field, value in mine.items():
+            if theirs[field] != value:
+                raise IncompatibleRecipe(
+                    f"the teacher's tokens have another {field}",
+                    where=self.path,
+                    found=f"{theirs[field]!r:.80}",
+                    expected=f"{value!r:.80}",
+                    hint=f"Give the teacher's own adapter as modality: "
+                    f"anymae.load({str(self.path)!r}).adapter.",
+                )
+        return model
+
+
 class TeacherNet(nn.Module):
-    """A copy of a student's embedding, positions and encoder: ``forward(packed, taps)``."""
+    """A copy of a model's embedding, positions and encoder: ``forward(packed, taps)``; and of its
+    goals that foresee difficulty, in ``also`` as in the model."""
 
     def __init__(self, student: Any) -> None:
         super().__init__()
         self.embedding = copy.deepcopy(student.embedding)
         self.position = copy.deepcopy(student.position)
         self.encoder = copy.deepcopy(student.encoder)
+        self.also = copy.deepcopy(nn.ModuleDict(student.judges))
         self.requires_grad_(False)
+        self.eval()
 
     def counterparts(self, student: Any) -> list[Tensor]:
         """The student's parameters, in the order of this module's."""

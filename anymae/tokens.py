@@ -123,6 +123,8 @@ class Packed:
     context: Mapping[str, Tensor] = field(default_factory=dict)
     edges: Edges | None = None
     keys: Tensor | None = None
+    views: int = 1
+    """Above 1, the batch is its first B / ``views`` samples as many times (see ``views``)."""
 
     @property
     def offsets(self) -> Tensor:
@@ -197,6 +199,7 @@ class Packed:
             side={k: v.index_select(0, index) for k, v in self.side.items()},
             segments=segments,
             edges=self.edges_among(index),
+            views=1,
         )
 
     def edges_among(self, index: Tensor) -> Edges | None:

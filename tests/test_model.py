@@ -292,8 +292,8 @@ def test_parts_that_do_not_fit_the_modality_are_refused():
 
 
 def test_a_recipe_lists_its_parts():
-    slots = ["position", "mask", "corruption", "decoder", "target", "loss", "teacher", "also"]
-    assert list(MAE.parts) == slots
+    slots = ["views", "position", "mask", "corruption", "decoder", "target", "loss", "teacher"]
+    assert list(MAE.parts) == [*slots, "also"]
     assert MAE.parts["target"] == Content(normalise="token")
     plain = Recipe(name="x", paper="p", year=2020, summary="s")
     assert plain.mask == Mask(budget=RatioBudget(ratio=0.75))

@@ -83,7 +83,18 @@ def test_a_stage_hands_over_and_starts_anew():
 # What is looked at
 
 
-@pytest.mark.parametrize("normalise", ["none", "token", "unit"])
+@pytest.mark.parametrize("block", [-1, -2])
+def test_features_are_those_of_the_block(block):
+    target = Features(block=block, normalise="none")
+    net = taught(EmaTeacher(), target=target)
+    packed = batch([(3, 4), (2, 3)])
+    roles = net.recipe.mask.draw(packed, net)
+    found = target.of(Toy(), packed.select(roles.ask, roles.of_ask), net.scene(packed, roles))
+    latents = net.teacher(packed, (0, 1))
+    assert torch.equal(found, latents.tokens(latents.taps[block])[roles.ask])
+
+
+@pytest.mark.parametrize("normalise", ["none", "token", "sample", "unit"])
 @pytest.mark.parametrize("shown", ["all", "seen", "asked"])
 def test_features_are_those_of_the_teacher(normalise, shown):
     target = Features(layers=2, normalise=normalise, shown=shown)
@@ -102,7 +113,10 @@ def test_features_are_those_of_the_teacher(normalise, shown):
             one = one.select(own, Segments.of_lengths([len(own)]))
             own = torch.arange(len(own))
         latents = net.teacher(one, (0, 1))
-        layers = [latents.tokens(tap)[own] for tap in latents.taps]
+        layers = [latents.tokens(tap) for tap in latents.taps]
+        if normalise == "sample":
+            layers = [(x - x.mean(0)) / (x.var(0, correction=0) + 1e-5).sqrt() for x in layers]
+        layers = [x[own] for x in layers]
         if normalise == "token":
             layers = [torch.nn.functional.layer_norm(x, x.shape[1:]) for x in layers]
         if normalise == "unit":
@@ -128,7 +142,7 @@ GOALS = (
 
 
 def test_further_goals_are_asked_about_their_own_tokens():
-    net = taught(EmaTeacher(), also=GOALS)
+    net = taught(EmaTeacher(), also=GOALS).train()
     packed = batch([(3, 4), (2, 3)])
     roles = net.recipe.mask.draw(packed, net)
     output = net(packed, roles)
@@ -145,7 +159,7 @@ def test_further_goals_are_asked_about_their_own_tokens():
 
 
 def test_a_goal_reads_the_block_it_taps():
-    net = taught(EmaTeacher(), also=GOALS)
+    net = taught(EmaTeacher(), also=GOALS).train()
     packed = batch([(3, 4)])
     roles = net.recipe.mask.draw(packed, net)
     before = net(packed, roles).also
@@ -172,7 +186,7 @@ def run(out, method, **options):
     return anymae.pretrain(IMAGES, "image", method, size=SMALL, out=out, **settings)
 
 
-@pytest.mark.parametrize("name", ["i-jepa", "dbot", "maskalign", "attmask"])
+@pytest.mark.parametrize("name", ["i-jepa", "dbot", "maskalign", "attmask", "dino-sr"])
 def test_a_run_with_a_teacher_resumes_bit_for_bit(tmp_path, name, monkeypatch):
     whole = run(tmp_path / "whole", name).model.state_dict()
     from anymae.training import trainer

@@ -59,7 +59,9 @@ def recipe_page(every: Iterable[Recipe], mae: Recipe) -> str:
     return "\n".join(lines)
 
 
-def _said_all(part: BaseModel | tuple[BaseModel, ...]) -> str:
+def _said_all(part: BaseModel | tuple[BaseModel, ...] | int) -> str:
+    if isinstance(part, int):
+        return str(part)
     if isinstance(part, tuple):
         return "; ".join(_said(one) for one in part) or "none"
     return _said(part)

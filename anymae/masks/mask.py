@@ -35,6 +35,11 @@ class Roles:
     ask: Tensor
     of_ask: Segments
 
+    @property
+    def of_all(self) -> Segments:
+        """How all T tokens are cut."""
+        return Segments(self.of_see.offsets + self.of_hide.offsets)
+
 
 class Mask(BaseModel):
     """How tokens are hidden.
@@ -86,7 +91,7 @@ class Mask(BaseModel):
         done = 1.0 if onlooker is None else onlooker.done
         budget = self.budget.of(grouping.segments.lengths, packed.keys, done)
         if isinstance(self.priority, WatchedPriority) and onlooker is not None:
-            priority = self.priority.of_watched(packed, grouping, onlooker)
+            priority = self.priority.of_watched(packed, grouping, onlooker, budget)
         else:
             priority = self.priority.of(packed, grouping)
         seen = select(priority, grouping.segments, budget)

@@ -24,6 +24,8 @@ class Priority(Part, slot="priority"):
 
     needs_cls: ClassVar[bool] = False
     """Whether the encoder must have a class token."""
+    needs_difficulty: ClassVar[bool] = False
+    """Whether a goal must foresee the losses of tokens."""
 
     def of(self, packed: Packed, grouping: Grouping) -> Tensor:
         """(G,) floats; every draw comes from ``packed.keys``."""

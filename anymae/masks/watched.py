@@ -14,17 +14,21 @@ from torch import Tensor
 from anymae import draws
 from anymae.masks.groups import Grouping
 from anymae.masks.priorities import Priority, noise
+from anymae.masks.select import select
 from anymae.tokens import Packed
 
 
 class Onlooker(Protocol):
-    """What a model tells a mask: the fraction ``done`` of the run, and how much its teacher attends
-    to each token."""
+    """What a model tells a mask: the fraction ``done`` of the run, and what its teacher attends to
+    or finds difficult."""
 
     done: float
 
     def attention(self, packed: Packed) -> Tensor:
         """(T,) shares of the class token's attention, of sum 1 in each sample."""
+
+    def difficulty(self, packed: Packed) -> Tensor:
+        """(T,) how hard each token is to predict, comparable within a sample."""
 
 
 class WatchedPriority(Priority):
@@ -33,8 +37,10 @@ class WatchedPriority(Priority):
     def of(self, packed: Packed, grouping: Grouping) -> Tensor:
         return noise(packed, grouping.segments, "mask")
 
-    def of_watched(self, packed: Packed, grouping: Grouping, onlooker: Onlooker) -> Tensor:
-        """(G,) floats, lowest first seen."""
+    def of_watched(
+        self, packed: Packed, grouping: Grouping, onlooker: Onlooker, seen: Tensor
+    ) -> Tensor:
+        """(G,) floats, lowest first seen; ``seen`` (B,) on the CPU are the groups that will be."""
         raise NotImplementedError
 
 
@@ -51,7 +57,9 @@ class AttentionPriority(WatchedPriority, kind="attention"):
     hide: Literal["high", "low", "sampled"] = "high"
     random: float = Field(default=0.0, ge=0, le=1)
 
-    def of_watched(self, packed: Packed, grouping: Grouping, onlooker: Onlooker) -> Tensor:
+    def of_watched(
+        self, packed: Packed, grouping: Grouping, onlooker: Onlooker, seen: Tensor
+    ) -> Tensor:
         share = grouping.average(onlooker.attention(packed))
         coin = noise(packed, grouping.segments, "mask")
         if self.hide == "sampled":  # an exponential race: smallest time first
@@ -63,3 +71,27 @@ class AttentionPriority(WatchedPriority, kind="attention"):
         zero = torch.zeros(len(packed), dtype=torch.int64, device=packed.device)
         plain = draws.uniform(packed.drawing_keys, zero, "mask/plain") < self.random
         return torch.where(plain[grouping.segments.ids(packed.device)], coin, order)
+
+
+class DifficultyPriority(WatchedPriority, kind="difficulty"):
+    """By how hard the teacher says a token is to predict: a share of what is hidden are the hardest
+    groups of each sample, the others are hidden at random (HPM, Wang et al. 2023).
+
+    The share goes from ``start`` to ``end`` in a straight line over the run, from easy to hard.
+    """
+
+    needs_difficulty: ClassVar[bool] = True
+
+    start: float = Field(default=0.0, ge=0, le=1)
+    end: float = Field(default=0.5, ge=0, le=1)
+
+    def of_watched(
+        self, packed: Packed, grouping: Grouping, onlooker: Onlooker, seen: Tensor
+    ) -> Tensor:
+        hard = grouping.average(onlooker.difficulty(packed))
+        share = self.start + (self.end - self.start) * onlooker.done
+        lengths = grouping.segments.lengths
+        hardest = torch.floor((lengths - seen).double() * share + 1e-9).long()
+        last = torch.ones_like(hard)
+        last[select(hard, grouping.segments, lengths - hardest)] = 0.0
+        return last + noise(packed, grouping.segments, "mask")

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from anymae.corruption import MaskToken
 from anymae.decoders import LinearDecoder, SelfDecoder
 from anymae.goals import Goal
-from anymae.losses import ContrastiveLoss, CosineLoss, SmoothLoss, SquaredLoss
+from anymae.losses import (
+    ContrastiveLoss,
+    CosineLoss,
+    CrossEntropyLoss,
+    SmoothLoss,
+    SquaredLoss,
+)
 from anymae.masks import Mask
 from anymae.masks.budgets import RatioBudget
-from anymae.masks.places import NearestPriority
+from anymae.masks.places import NearestPriority, SpanPriority
 from anymae.masks.priorities import BlockPriority
 from anymae.masks.watched import AttentionPriority
 from anymae.recipe import Recipe
-from anymae.targets import Content, Features, Hog
-from anymae.teachers import EmaTeacher, StagedTeacher, StillTeacher
+from anymae.targets import Content, Features, Hog, Prototypes
+from anymae.teachers import EmaTeacher, GivenTeacher, StagedTeacher, StillTeacher
 
 DATA2VEC2 = Recipe(
     name="data2vec2",
@@ -20,9 +27,10 @@ DATA2VEC2 = Recipe(
     "Representations, ICML 2023",
     year=2023,
     summary="One box is seen; the rest is what a moving average makes of the whole.",
-    differs="One mask a sample and step, not many; a transformer decodes, not a "
-    "convolution; targets "
-    "are the outputs of two blocks, not the feed-forward parts of many.",
+    differs="Eight masks of a sample for every modality, as the paper's for sound and text (16 for "
+    "its images); a transformer decodes, not a convolution; targets are the outputs of two blocks, "
+    "not the feed-forward parts of many.",
+    views=8,
     mask=Mask(priority=NearestPriority(hide=False, norm="box"), budget=RatioBudget(ratio=0.8)),
     target=Features(layers=2),
     loss=SquaredLoss(),
@@ -167,7 +175,68 @@ SSAST = Recipe(
     also=(Goal(decoder=SelfDecoder(), loss=ContrastiveLoss(temperature=1.0), weight=0.1),),
 )
 
+DINO_SR = Recipe(
+    name="dino-sr",
+    paper="Liu et al., DinoSR: Self-Distillation and Online Clustering for Self-supervised Speech "
+    "Representation Learning, NeurIPS 2023",
+    year=2023,
+    summary="Which of the codewords, that follow a moving average's features, a hidden token is.",
+    differs="Outputs of the last two blocks, not the feed-forward parts of eight; pre-norm blocks "
+    "on the modality's own tokens and positions; embedding and positions are averaged too; runs of "
+    "whole moments fill an exact share; codewords start as features; a cosine to 0.9999, not a "
+    "line.",
+    mask=Mask(priority=SpanPriority(axis=0, length=5, shared=True), budget=RatioBudget(ratio=0.55)),
+    corruption=MaskToken(),
+    decoder=LinearDecoder(),
+    target=Prototypes(layers=2, codes=256),
+    loss=CrossEntropyLoss(),
+    teacher=EmaTeacher(start=0.999, end=0.9999),
+)
+
+MASKDISTILL = Recipe(
+    name="maskdistill",
+    paper="Peng et al., A Unified View of Masked Image Modeling, TMLR 2023",
+    year=2022,
+    summary="Normalised features of hidden blocks, as a pretrained model sees them in the whole.",
+    differs="The teacher is a model of this toolkit on the same tokens, not CLIP; absolute "
+    "positions instead of a relative bias; the share of hidden tokens is from memory.",
+    verified=False,
+    mask=Mask(priority=BlockPriority(), budget=RatioBudget(ratio=0.4)),
+    corruption=MaskToken(),
+    decoder=LinearDecoder(),
+    target=Features(final_norm=True),
+    loss=SmoothLoss(),
+    teacher=GivenTeacher(),
+)
+
+MR_MAE = Recipe(
+    name="mr-mae",
+    paper="Gao et al., Mimic before Reconstruct: Enhancing Masked Autoencoders with Feature "
+    "Mimicking, IJCV 2024",
+    year=2023,
+    summary="MAE on hidden tokens; seen ones match a pretrained model's features of the whole.",
+    differs="The teacher is a model of this toolkit on the same tokens, not CLIP or DINO; the "
+    "normalisation of its features is from memory.",
+    verified=False,
+    target=Content(normalise="token"),
+    teacher=GivenTeacher(),
+    also=(Goal(target=Features(final_norm=True), loss=SquaredLoss(), scope="seen"),),
+)
+
+DMAE = Recipe(
+    name="dmae",
+    paper="Bai et al., Masked Autoencoders Enable Efficient Knowledge Distillers, CVPR 2023",
+    year=2023,
+    summary="MAE whose last block but one matches that of a larger, pretrained one which sees the "
+    "same tokens.",
+    differs="Both blocks are the last but one, which is the paper's three quarters of the depth "
+    "only where that is four; cosine instead of the absolute difference of unit vectors; the "
+    "class token is not matched.",
+    teacher=GivenTeacher(),
+    also=(Goal(target=Features(block=-2, shown="seen"), loss=CosineLoss(), scope="seen", tap=-2),),
+)
+
 RECIPES = (
     DATA2VEC2, I_JEPA, T_JEPA, DBOT, LATENT_MIM, MASKALIGN, SELF_DISTILLATION, RANDOM_FEATURES,
-    GRAPHMAE2, MASKFEAT, FG_MAE, SSAST,
+    GRAPHMAE2, MASKFEAT, FG_MAE, SSAST, DINO_SR, MASKDISTILL, MR_MAE, DMAE,
 )  # fmt: skip

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from anymae.corruption import MaskToken
 from anymae.decoders import CrossDecoder, LinearDecoder, SelfDecoder
-from anymae.losses import AbsoluteLoss, SquaredLoss
+from anymae.goals import Goal
+from anymae.losses import AbsoluteLoss, RankLoss, SquaredLoss
 from anymae.masks import Mask
 from anymae.masks.budgets import RatioBudget
 from anymae.masks.groups import FrameGroups, TubeGroups
 from anymae.masks.places import FilteredPriority, SpanPriority
 from anymae.masks.priorities import BlockPriority
-from anymae.masks.watched import AttentionPriority
+from anymae.masks.watched import AttentionPriority, DifficultyPriority
 from anymae.recipe import Recipe
-from anymae.targets import Content
+from anymae.targets import Content, Difficulty
 from anymae.teachers import EmaTeacher
 
 _NORMALISED = Content(normalise="token")
@@ -121,6 +122,21 @@ ATTMASK = Recipe(
     teacher=EmaTeacher(),
 )
 
+HPM = Recipe(
+    name="hpm",
+    paper="Wang et al., Hard Patches Mining for Masked Image Modeling, CVPR 2023",
+    year=2023,
+    summary="MAE that hides what a moving average foresees to be hard, first none of it, later as "
+    "much as half of what is hidden.",
+    differs="Whole samples are judged by a mask token at every place beside the seen ones, not at "
+    "the seen ones; pairs weigh the same for each token where samples differ in length; the "
+    "average's momentum follows half a cosine, not a line of 100 epochs.",
+    mask=Mask(priority=DifficultyPriority(start=0.0, end=0.5)),
+    target=_NORMALISED,
+    teacher=EmaTeacher(start=0.999, end=0.9999),
+    also=(Goal(decoder=SelfDecoder(), target=Difficulty(), loss=RankLoss()),),
+)
+
 TST = Recipe(
     name="tst",
     paper="Zerveas et al., A Transformer-based Framework for Multivariate Time Series "
@@ -153,5 +169,5 @@ TERA = Recipe(
 
 RECIPES = (
     CROSSMAE, VIDEOMAE, VIDEOMAE_V2, MAE_ST, AUDIOMAE, MSM_MAE, COLORMAE, BEIT_BLOCK,
-    ATTMASK, TST, TERA,
+    ATTMASK, HPM, TST, TERA,
 )  # fmt: skip

@@ -1,10 +1,11 @@
-"""Recipes that predict the hidden content itself: MAE and SimMIM."""
+"""Recipes that predict the hidden content itself: MAE, SimMIM and LocalMIM."""
 
 from __future__ import annotations
 
 from anymae.config import TrainingConfig
 from anymae.corruption import MaskToken
-from anymae.decoders import LinearDecoder
+from anymae.decoders import LinearDecoder, SelfDecoder
+from anymae.goals import Goal
 from anymae.losses import AbsoluteLoss
 from anymae.masks import Mask
 from anymae.masks.budgets import RatioBudget
@@ -38,4 +39,20 @@ SIMMIM = Recipe(
     training=TrainingConfig(base_lr=4e-4, lr_batch=2048, clip=5.0, betas=(0.9, 0.999)),
 )
 
-RECIPES = (MAE, SIMMIM)
+LOCALMIM = Recipe(
+    name="localmim",
+    paper="Wang et al., Masked Image Modeling with Local Multi-Scale Reconstruction, CVPR 2023",
+    year=2023,
+    summary="MAE whose early blocks answer too: four depths, each with a decoder of one block.",
+    differs="Content of one scale at every depth, not histograms of gradients that grow coarser "
+    "with depth; early blocks are read without a norm of their own; decoders follow the encoder's "
+    "width.",
+    decoder=SelfDecoder(depth=1),
+    target=Content(normalise="token"),
+    also=tuple(
+        Goal(decoder=SelfDecoder(depth=1), target=Content(normalise="token"), tap=tap)
+        for tap in (1, 3, -3)
+    ),
+)
+
+RECIPES = (MAE, SIMMIM, LOCALMIM)

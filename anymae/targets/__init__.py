@@ -2,8 +2,10 @@
 
 from anymae.targets.codes import Codes
 from anymae.targets.content import Content
+from anymae.targets.difficulty import Difficulty
 from anymae.targets.features import Features
 from anymae.targets.hog import Hog
+from anymae.targets.prototypes import Prototypes
 from anymae.targets.target import Scene, Target
 
-__all__ = ["Codes", "Content", "Features", "Hog", "Scene", "Target"]
+__all__ = ["Codes", "Content", "Difficulty", "Features", "Hog", "Prototypes", "Scene", "Target"]

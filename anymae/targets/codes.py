@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from anymae.adapter import Adapter
 from anymae.encoder import EncoderConfig
 from anymae.errors import BadConfig
-from anymae.targets.target import Scene, Target
+from anymae.targets.target import Look, Scene, Target
 from anymae.tokens import Packed
 
 
@@ -31,20 +31,16 @@ class Codes(Target, kind="codes"):
     def width(self, adapter: Adapter, encoder: EncoderConfig | None = None) -> int:
         return self.codes
 
-    def state(self, adapter: Adapter) -> Codebook:
+    def state(self, adapter: Adapter, encoder: EncoderConfig) -> Codebook:
         return Codebook(self.codes, adapter.token_dim)
 
-    def prepare(self, state: nn.Module, adapter: Adapter, packed: Packed, seed: int) -> None:
+    def prepare(
+        self, state: nn.Module, adapter: Adapter, packed: Packed, look: Look, seed: int
+    ) -> None:
         from sklearn.cluster import MiniBatchKMeans
 
         content = self._content(adapter, packed).cpu().numpy()
-        if len(content) < self.codes:
-            raise BadConfig(
-                "target=codes: fewer tokens than codes in the first batches",
-                found=f"{len(content)} tokens",
-                expected=f"at least {self.codes}",
-                hint="Lower target.codes.",
-            )
+        refuse_few(len(content), self.codes, self.kind)
         found = MiniBatchKMeans(self.codes, random_state=seed, n_init=3, batch_size=4096)
         centres = found.fit(content).cluster_centers_
         with torch.no_grad():
@@ -57,9 +53,29 @@ class Codes(Target, kind="codes"):
         nearest = torch.cdist(self._content(adapter, asked), centres).argmin(1)
         return F.one_hot(nearest, self.codes).float()
 
+    def as_prediction(self, adapter: Adapter, target: Tensor, asked: Packed) -> Tensor:
+        return logits_of(target)
+
     def _content(self, adapter: Adapter, packed: Packed) -> Tensor:
         content = adapter.target(packed).detach().float()
         return content - content.mean(1, keepdim=True) if self.centred else content
+
+
+def refuse_few(tokens: int, codes: int, kind: str) -> None:
+    """Raise ``BadConfig`` if the first batches have fewer tokens than there are to be codes."""
+    if tokens < codes:
+        raise BadConfig(
+            f"target={kind}: fewer tokens than codes in the first batches",
+            found=f"{tokens} tokens",
+            expected=f"at least {codes}",
+            hint="Lower target.codes.",
+        )
+
+
+def logits_of(shares: Tensor, doubt: float = 0.1) -> Tensor:
+    """Logits that say how often each of K codes (last axis) occurs, of which a share ``doubt`` is
+    spread evenly: a code that was never met is not impossible."""
+    return torch.log((1 - doubt) * shares + doubt / shares.shape[-1])
 
 
 class Codebook(nn.Module):

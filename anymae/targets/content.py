@@ -51,6 +51,9 @@ class Content(Target, kind="content"):
     ) -> Tensor:
         return adapter.content_loss(loss, prediction, target, asked)
 
+    def as_prediction(self, adapter: Adapter, target: Tensor, asked: Packed) -> Tensor:
+        return adapter.as_prediction(target, asked)
+
     def undo(self, prediction: Tensor, content: Tensor, observed: Tensor | None = None) -> Tensor:
         """A prediction (A, F) in the units of the true ``content`` (A, F), whose statistics a
         normalised target needs: for pictures, not for scores."""

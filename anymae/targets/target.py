@@ -22,21 +22,25 @@ from anymae.tokens import Packed
 
 Shown = Literal["all", "seen", "asked"]
 """Which tokens a teacher is shown."""
+Look = Callable[[Packed, tuple[int, ...]], Latents]
+"""Encodes tokens without gradient as the teacher does, with taps of some blocks."""
 
 
 @dataclass(frozen=True)
 class Scene:
     """A batch of T tokens, their ``roles``, the ``rows`` (A,) that a target is wanted for, and
-    ``look``, which encodes tokens without gradient as the teacher does."""
+    ``look``, which shows them to the teacher."""
 
     packed: Packed
     roles: Roles
     rows: Tensor
     of_rows: Segments
-    look: Callable[[Packed, tuple[int, ...]], Latents]
+    look: Look
     state: nn.Module | None = None
     """What the target keeps with the model, e.g. a codebook."""
     _kept: dict[tuple[Shown, tuple[int, ...]], Latents] = field(default_factory=dict)
+    losses: Tensor | None = None
+    """(A,) of the main goal, for goals that ask about the same tokens."""
 
     def about(self, rows: Tensor, of_rows: Segments, state: nn.Module | None) -> Scene:
         """The same scene, for other tokens and a target of its own; what was looked at stays
@@ -64,7 +68,13 @@ class Scene:
 
 
 class Target(Part, slot="target"):
-    """A part that says what is predicted."""
+    """A part that says what is predicted.
+
+    What is learned to say it (a codebook) is a ``state`` beside the model's weights: filled by
+    ``prepare`` before training and, where it goes on learning, moved by ``learn`` once a step, by
+    the sum of what ``observe`` found in all of the step's batches. ``encoder`` is everywhere the
+    configuration of who looks: the teacher's, which is the student's own unless it was given.
+    """
 
     def width(self, adapter: Adapter, encoder: EncoderConfig | None = None) -> int:
         """Numbers predicted for each token. Raises ``IncompatibleRecipe``."""
@@ -74,12 +84,22 @@ class Target(Part, slot="target"):
         """A module ``forward(x (A, width), coords (A, P))`` that makes predictions."""
         return LinearHead(width, self.width(adapter, encoder))
 
-    def state(self, adapter: Adapter) -> nn.Module | None:
-        """What is kept with the model, and filled by ``prepare`` before training, if anything."""
+    def state(self, adapter: Adapter, encoder: EncoderConfig) -> nn.Module | None:
+        """What is kept with the model, if anything."""
         return None
 
-    def prepare(self, state: nn.Module, adapter: Adapter, packed: Packed, seed: int) -> None:
-        """Learn ``state`` from the tokens that training starts with."""
+    def prepare(
+        self, state: nn.Module, adapter: Adapter, packed: Packed, look: Look, seed: int
+    ) -> None:
+        """Fill ``state`` from the tokens that training starts with."""
+
+    def observe(self, scene: Scene, target: Tensor) -> Tensor | None:
+        """What the asked tokens, whose targets are ``target`` (A, F), tell ``state``: a sum over
+        tokens, so that the parts of a step add up; None if it learns nothing more."""
+        return None
+
+    def learn(self, state: nn.Module, observed: Tensor) -> None:
+        """Move ``state`` by what one whole training step observed."""
 
     def of(self, adapter: Adapter, asked: Packed, scene: Scene | None = None) -> Tensor:
         """(A, width) targets for the asked tokens, without gradient."""
@@ -90,3 +110,8 @@ class Target(Part, slot="target"):
     ) -> Tensor:
         """(A,) how far predictions are from these targets by the recipe's loss."""
         return loss.per_token(prediction, target)
+
+    def as_prediction(self, adapter: Adapter, target: Tensor, asked: Packed) -> Tensor:
+        """The prediction (A, F) that says this target, or this mean of targets: itself, unless the
+        two have other units (logits and classes)."""
+        return target

@@ -19,7 +19,6 @@ from torch import Tensor
 from anymae.kernels import ragged
 from anymae.masks import Roles
 from anymae.model import Model
-from anymae.targets import Content
 from anymae.tokens import Packed
 
 
@@ -46,7 +45,6 @@ def trivial(model: Model, batches: Sequence[Packed]) -> Trivial:
     very samples scored, each token's own target left out."""
     drawn = [(packed, model.recipe.mask.draw(packed, model)) for packed in batches]
     targets = [_targets(model, packed, roles) for packed, roles in drawn]
-    says_content = isinstance(model.recipe.target, Content)
     means = _PositionMeans([p.coords for p in batches], targets)
     totals, count = [0.0, 0.0], 0
     for (packed, roles), target in zip(drawn, targets, strict=True):
@@ -55,7 +53,7 @@ def trivial(model: Model, batches: Sequence[Packed]) -> Trivial:
         asked, hidden = target[roles.ask], packed.select(roles.ask, roles.of_ask)
         guesses = means.at(packed.coords[roles.ask], asked), _context_mean(packed, roles, target)
         for i, guess in enumerate(guesses):
-            said = model.adapter.as_prediction(guess, hidden) if says_content else guess
+            said = model.recipe.target.as_prediction(model.adapter, guess, hidden)
             totals[i] += float(model.score(said, asked, hidden).double().sum())
         count += roles.of_ask.total
     return Trivial(*(total / max(count, 1) for total in totals))

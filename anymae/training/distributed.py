@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from anymae.errors import BadConfig
@@ -45,6 +45,13 @@ class World:
         tensor = torch.tensor(numbers, dtype=torch.float64, device=self.device)
         dist.all_reduce(tensor, how)
         return tensor.tolist()
+
+    def total(self, tensor: Tensor) -> Tensor:
+        """A tensor summed over all processes, the same bits for each."""
+        if self.size > 1:
+            tensor = tensor.clone()
+            dist.all_reduce(tensor)
+        return tensor
 
     def barrier(self) -> None:
         """Wait until every process is here."""

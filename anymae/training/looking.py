@@ -32,9 +32,11 @@ def set_up(
     look: Packed,
     folder: Path,
 ) -> Setup:
-    """Everything a trainer needs, with the loss of trivial predictors measured. ``look`` is a small
-    batch of the training data."""
+    """Everything a trainer needs: the model with its teacher and with what its targets learn before
+    training, and the loss of trivial predictors. ``look`` is a small batch of the training
+    data."""
     seed, sample_bytes = config.seed, look.values.nbytes / len(look)
+    model.teacher = model.recipe.teacher.build(model)
     first = _first_batches(train, model.adapter, training, seed, _at_most(512, sample_bytes))
     model.prepare(concatenate(first), seed)
     checks: list[Packed] = []

@@ -98,6 +98,7 @@ def pretrain(
     encoder = encoder_of(size, adapter, recipe, overrides)
     look = read_batch(train, adapter, chosen(train, adapter, 64, skip_bad), seed, "look")
     training = resolved(method.training, len(train), look.segments.total / len(look))
+    method = method.model_copy(update={"teacher": method.teacher.fitted(adapter)})
     model = Model(adapter, method.model_copy(update={"training": training}), encoder, seed=seed)
     held = validation if isinstance(validation, float | None) else path_of(validation) or "given"
     config = RunConfig(

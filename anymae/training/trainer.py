@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -33,6 +33,7 @@ from anymae.training.optim import Average, adamw, optimiser_tensors, rate, resto
 from anymae.training.progress import ProgressLine
 from anymae.training.setup import Progress, Setup
 from anymae.training.signals import StopFlag
+from anymae.views import in_views
 
 HOPELESS = 1000.0
 """A loss this many times the trivial one counts as a bad step."""
@@ -45,7 +46,6 @@ class Trainer:
         self.setup, self.checkpoints = setup, checkpoints
         self.config, self.world = setup.training, setup.world
         self.model = setup.model.to(self.world.device)
-        self.model.teacher = self.model.recipe.teacher.build(self.model)
         self.wrapped = self.world.wrap(self.model)
         self.optimiser = adamw(self.model, self.config)
         self.average = Average(self.model, self.config.ema) if self.config.ema else None
@@ -104,9 +104,11 @@ class Trainer:
             raise batch.error
         packed = self.setup.spare if batch.packed is None else batch.packed
         weight = 0.0 if batch.packed is None else 1.0
-        micro = micro_batches(packed.to(self.world.device), self.config.micro_tokens)
+        views = self.model.recipe.views
+        micro = micro_batches(packed.to(self.world.device), self.config.micro_tokens // views)
         self.model.done = self.progress.updates / self.plan.steps
-        parts = [(p, self.model.recipe.mask.draw(p, self.model)) for p in micro]
+        mask = self.model.recipe.mask
+        parts = [(p, mask.draw(in_views(p, views), self.model)) for p in micro]
         tokens, samples, stops, bad, count, *also = self.world.sum(
             weight * packed.segments.total,
             weight * len(packed),
@@ -118,8 +120,8 @@ class Trainer:
             drawn = self.plan.batch * (self.progress.step + 1)
             note_bad(self.setup, self.progress.bad, batch.bad, drawn, all_bad=not samples)
         if count:
-            loss = self._backward(parts, weight, count, also)
-            self._update(loss, count)
+            loss, observed = self._backward(parts, weight, count, also)
+            self._update(loss, count, observed)
         self._mark = (self._mark[0], self._mark[1] + tokens, self._mark[2] + samples)
         return stops > 0
 
@@ -127,7 +129,7 @@ class Trainer:
         """How many tokens the main goal and each further one ask about."""
         found = [sum(roles.of_ask.total for _, roles in parts)]
         for goal in self.model.recipe.also:
-            cut = [in_scope(goal.scope, packed, roles)[1] for packed, roles in parts]
+            cut = [in_scope(goal.scope, roles)[1] for _, roles in parts]
             found.append(sum(segments.total for segments in cut))
         return found
 
@@ -137,24 +139,28 @@ class Trainer:
         weight: float,
         count: float,
         also: Sequence[float],
-    ) -> float:
+    ) -> tuple[float, dict[int, Tensor]]:
         """Gradients of the step's mean loss over ``count`` asked tokens, and of further goals over
-        theirs (``also``); returns the main goal's loss."""
+        theirs (``also``); returns the main goal's loss, and what this process ``observed``."""
         total: Tensor | float = 0.0
+        observed: dict[int, Tensor] = {}
         for i, (packed, roles) in enumerate(parts):
             with self.world.gathering(self.wrapped, last=i == len(parts) - 1):
                 with autocast(self.world.device, self.setup.precision):
-                    output = self.wrapped(packed, roles)
+                    output = self.wrapped(in_views(packed, self.model.recipe.views), roles)
                 loss = output.loss / count
                 for term, of in zip(output.also, also, strict=True):
                     loss = loss + term.sum * (term.weight / max(of, 1))
                 # Processes average gradients, so their number is multiplied back.
                 (loss * (weight * self.world.size)).backward()
             total = total + weight * output.loss.detach().double()
-        return self.world.sum(float(total))[0] / count
+            for number, seen in output.observed.items():
+                observed[number] = observed.get(number, 0.0) + weight * seen
+        return self.world.sum(float(total))[0] / count, observed
 
-    def _update(self, loss: float, count: float) -> None:
-        """Move the weights, unless the step is bad: then nothing but a counter changes."""
+    def _update(self, loss: float, count: float, observed: Mapping[int, Tensor]) -> None:
+        """Move the weights, and what targets learn from what was ``observed``, unless the step is
+        bad: then nothing but a counter changes."""
         config, progress = self.config, self.progress
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         self._norm = norm = float(torch.nn.utils.get_total_norm(gradients))
@@ -177,6 +183,7 @@ class Trainer:
         if self.model.teacher is not None:
             done = progress.updates / self.plan.steps
             self.model.recipe.teacher.follow(self.model.teacher, self.model, done, before)
+        self.model.learn({number: self.world.total(seen) for number, seen in observed.items()})
         if self.average:
             self.average.update(self.model, progress.updates)
         progress.window_loss += loss * count

@@ -1,11 +1,11 @@
-"""Recipes for graphs: GraphMAE."""
+"""Recipes for graphs: GraphMAE, and what came before and beside it."""
 
 from __future__ import annotations
 
 from anymae.config import TrainingConfig
 from anymae.corruption import MaskToken
-from anymae.decoders import EdgeDecoder
-from anymae.losses import CosineLoss
+from anymae.decoders import EdgeDecoder, LinearDecoder
+from anymae.losses import CosineLoss, SquaredLoss
 from anymae.masks import Mask
 from anymae.masks.budgets import RatioBudget
 from anymae.positions import NoPosition
@@ -31,4 +31,39 @@ GRAPHMAE = Recipe(
     training=TrainingConfig(lr=1e-3, betas=(0.9, 0.999), weight_decay=2e-4),
 )
 
-RECIPES = (GRAPHMAE,)
+ATTRMASK = Recipe(
+    name="attrmask",
+    paper="Hu et al., Strategies for Pre-training Graph Neural Networks, ICLR 2020 (attribute "
+    "masking)",
+    year=2020,
+    summary="Mask tokens at 15 % of the nodes inside the encoder, which a linear head answers for.",
+    differs="Dot-product attention along edges in pre-norm transformer blocks, not GIN; squared "
+    "error on all features of a node, not cross entropy on its atom type (loss=cross-entropy, "
+    "where features are one category); bonds are neither hidden nor predicted.",
+    position=NoPosition(),
+    mask=Mask(budget=RatioBudget(ratio=0.15)),
+    corruption=MaskToken(),
+    decoder=LinearDecoder(),
+    target=Content(),
+    loss=SquaredLoss(),
+    training=TrainingConfig(lr=1e-3),
+)
+
+GMAE = Recipe(
+    name="gmae",
+    paper="Zhang et al., Graph Masked Autoencoders with Transformers, 2022",
+    year=2022,
+    summary="Most nodes are dropped before the encoder, edges with them; a decoder of two layers "
+    "on the whole graph rebuilds their features.",
+    differs="Structure is attention along edges (or, with modality_options attention=full, random "
+    "walk encodings), not a bias by shortest paths of the whole graph; the decoder attends along "
+    "edges; each graph has a mask of its own; the paper's share of hidden nodes is 0.3 to 0.9 by "
+    "data set; no degree embeddings; squared error for categories too.",
+    position=NoPosition(),
+    mask=Mask(budget=RatioBudget(ratio=0.7)),
+    decoder=EdgeDecoder(depth=2),
+    target=Content(),
+    loss=SquaredLoss(),
+)
+
+RECIPES = (GRAPHMAE, ATTRMASK, GMAE)

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from anymae.losses import CrossEntropyLoss
 from anymae.masks import Mask
 from anymae.recipes.pixels import MAE, SIMMIM
+from anymae.targets import Codes, Prototypes
 from anymae.training.baselines import Trivial, trivial
 
 from ..toys import batch, model
@@ -51,6 +53,29 @@ def test_both_predictors_equal_a_loop(name):
     net = model(RECIPES[name])
     found = trivial(net, BATCHES)
     assert (found.position_mean, found.context_mean) == pytest.approx(by_hand(net), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "target", [Codes(codes=4), Prototypes(layers=2, codes=4)], ids=lambda t: t.kind
+)
+def test_codes_are_guessed_by_how_often_they_occur(target):
+    net = model(RAW.model_copy(update={"target": target, "loss": CrossEntropyLoss()}))
+    packed = batch([(1, 2)] * 300)
+    net.prepare(packed, 0)
+    roles = net.recipe.mask.draw(packed)
+    rows = torch.arange(len(packed.coords))
+    scene = net.scene(packed, roles).about(rows, packed.segments, net.target_state)
+    codes = target.of(net.adapter, packed, scene).unflatten(1, (-1, 4)).argmax(2)
+    total = 0.0
+    for i in roles.ask.tolist():
+        place = (packed.coords == packed.coords[i]).all(1)
+        place[i] = False
+        for layer in range(codes.shape[1]):
+            share = float((codes[place, layer] == codes[i, layer]).double().mean())
+            total -= np.log(0.9 * share + 0.1 / 4) / codes.shape[1]
+    found = trivial(net, [packed])
+    assert found.position_mean == pytest.approx(total / len(roles.ask), rel=5e-3)
+    assert found.best < np.log(4)
 
 
 def test_the_cut_into_batches_does_not_matter():

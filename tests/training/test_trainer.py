@@ -111,22 +111,26 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from small import pretrain
-pretrain(Path(sys.argv[2]), batch_size=int(sys.argv[3]), **{"training.clip": 0.5})
+pretrain(
+    Path(sys.argv[2]), batch_size=int(sys.argv[3]), views=int(sys.argv[4]), **{"training.clip": 0.5}
+)
 """
 
 
-@pytest.mark.parametrize(("processes", "batch"), [(2, 16), (3, 16), (2, 1)])
-def test_many_processes_are_one(tmp_path, processes, batch):
+@pytest.mark.parametrize(
+    ("processes", "batch", "views"), [(2, 16, 1), (3, 16, 1), (2, 1, 1), (2, 5, 3)]
+)
+def test_many_processes_are_one(tmp_path, processes, batch, views):
     script = tmp_path / "ranks.py"
     script.write_text(RANKS)
     command = [
         sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes),
         "--master-port", str(29500 + processes * 10 + batch), str(script),
-        str(Path(__file__).parent), str(tmp_path / "many"), str(batch),
+        str(Path(__file__).parent), str(tmp_path / "many"), str(batch), str(views),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    one = pretrain(tmp_path / "one", batch_size=batch, **{"training.clip": 0.5})
+    one = pretrain(tmp_path / "one", batch_size=batch, views=views, **{"training.clip": 0.5})
     many = anymae.load(tmp_path / "many")
     with open(tmp_path / "many" / "history.csv", newline="") as file:
         rows = list(csv.DictReader(file))
