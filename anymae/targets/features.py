@@ -29,8 +29,8 @@ class Features(Target, kind="features"):
     ``shown`` says which tokens the teacher sees. ``normalise="token"`` sets each token of each
     layer to mean 0 and deviation 1 before averaging (a layer norm without weights, as in I-JEPA);
     ``"sample"`` sets each number of each layer so over a sample's tokens (an instance norm, as in
-    data2vec); ``"unit"`` divides by the length, that of the prediction too. ``final_norm`` takes the
-    encoder's final norm first where only the last block is asked for.
+    data2vec); ``"unit"`` divides by the length, that of the prediction too. ``final_norm`` takes
+    the encoder's final norm first where only the last block is asked for.
     """
 
     layers: int = Field(default=1, ge=1)
