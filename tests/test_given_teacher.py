@@ -11,6 +11,7 @@ from anymae import storage
 from anymae.encoder import EncoderConfig
 from anymae.errors import BadConfig, CheckpointError, IncompatibleRecipe
 from anymae.goals import Goal
+from anymae.losses import AbsoluteLoss
 from anymae.masks import Mask
 from anymae.masks.watched import AttentionPriority
 from anymae.model import Model
@@ -67,7 +68,18 @@ def test_goals_predict_the_given_models_width(folder):
     assert all(p.grad is None for p in net.teacher.parameters())
 
 
-def test_its_class_token_serves_a_student_without(folder, monkeypatch):
+def test_unit_vectors_are_compared_with_unit_vectors(folder):
+    target = Features(block=-2, normalise="unit")
+    net, packed = student(folder, target=target, loss=AbsoluteLoss()), batch([(3, 4), (2, 3)])
+    output = net(packed, net.recipe.mask.draw(packed))
+    said, true = (
+        x / x.square().sum(1, keepdim=True).sqrt() for x in (output.prediction, output.target)
+    )
+    assert torch.equal(output.target.norm(dim=1).round(decimals=5), torch.ones(len(true)))
+    torch.testing.assert_close(output.loss, (said - true).abs().mean(1).sum())
+
+
+def test_its_class_token_serves_a_student_without(folder):
     mask = Mask(priority=AttentionPriority())
     teacher = GivenTeacher(path=str(folder)).fitted(Toy())
     recipe = Recipe(name="x", paper="p", year=2020, summary="s", teacher=teacher, mask=mask)

@@ -6,6 +6,7 @@ from anymae.corruption import MaskToken
 from anymae.decoders import LinearDecoder, SelfDecoder
 from anymae.goals import Goal
 from anymae.losses import (
+    AbsoluteLoss,
     ContrastiveLoss,
     CosineLoss,
     CrossEntropyLoss,
@@ -230,10 +231,16 @@ DMAE = Recipe(
     summary="MAE whose last block but one matches that of a larger, pretrained one which sees the "
     "same tokens.",
     differs="Both blocks are the last but one, which is the paper's three quarters of the depth "
-    "only where that is four; cosine instead of the absolute difference of unit vectors; the "
-    "class token is not matched.",
+    "only where that is four; the class token is not matched.",
     teacher=GivenTeacher(),
-    also=(Goal(target=Features(block=-2, shown="seen"), loss=CosineLoss(), scope="seen", tap=-2),),
+    also=(
+        Goal(
+            target=Features(block=-2, normalise="unit", shown="seen"),
+            loss=AbsoluteLoss(),
+            scope="seen",
+            tap=-2,
+        ),
+    ),
 )
 
 RECIPES = (

@@ -17,6 +17,7 @@ from anymae.encoder import EncoderConfig, Latents
 from anymae.errors import BadConfig, IncompatibleRecipe
 from anymae.kernels import ragged
 from anymae.kernels.segments import Segments
+from anymae.losses import Loss
 from anymae.targets.target import Scene, Shown, Target
 from anymae.tokens import Packed
 
@@ -28,8 +29,8 @@ class Features(Target, kind="features"):
     ``shown`` says which tokens the teacher sees. ``normalise="token"`` sets each token of each
     layer to mean 0 and deviation 1 before averaging (a layer norm without weights, as in I-JEPA);
     ``"sample"`` sets each number of each layer so over a sample's tokens (an instance norm, as in
-    data2vec); ``"unit"`` divides by the length; ``final_norm`` takes the encoder's final norm
-    first where only the last block is asked for.
+    data2vec); ``"unit"`` divides by the length, that of the prediction too. ``final_norm`` takes
+    the encoder's final norm first where only the last block is asked for.
     """
 
     layers: int = Field(default=1, ge=1)
@@ -55,6 +56,13 @@ class Features(Target, kind="features"):
         if scene is None:
             raise BadConfig(f"target={self.kind} needs a teacher to look at the batch")
         return self.by_layer(scene).mean(0)
+
+    def score(
+        self, adapter: Adapter, loss: Loss, prediction: Tensor, target: Tensor, asked: Packed
+    ) -> Tensor:
+        if self.normalise == "unit":
+            prediction = F.normalize(prediction.float(), dim=1)
+        return loss.per_token(prediction, target)
 
     @property
     def taps(self) -> tuple[int, ...]:

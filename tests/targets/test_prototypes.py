@@ -130,6 +130,15 @@ def test_codewords_nobody_meets_stay_finite():
     assert torch.isfinite(net(packed, net.recipe.mask.draw(packed, net)).loss)
 
 
+def test_a_batch_that_is_asked_nothing_teaches_nothing():
+    net, packed = taught(), batch([(1, 1), (1, 1)])
+    roles = net.recipe.mask.draw(packed, net)
+    assert roles.of_ask.total == 0
+    output = net(packed, roles)
+    assert output.loss == 0
+    assert not output.observed[0].any()
+
+
 def test_nothing_is_learned_outside_training():
     net, packed = taught().eval(), batch(RAGGED)
     assert not net(packed, net.recipe.mask.draw(packed, net)).observed
