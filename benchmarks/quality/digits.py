@@ -27,7 +27,7 @@ OPTIONS: dict[str, Any] = {
     "image": {"patch_size": 2, "flip": False, "crop_scale": None},
     "audio": fsdd.OPTIONS,
 }
-SETTINGS: dict[str, Any] = {"target.normalise": "none", "mask.ratio": 0.7}
+SETTINGS: dict[str, Any] = {"target.normalise": "none", "mask.ratio": 0.65}
 KNOWN_IMAGES = 1200
 """How many of the 1,797 images are for training."""
 Pairs = tuple[list[Any], list[Any]]

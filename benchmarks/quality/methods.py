@@ -34,6 +34,7 @@ from anymae.errors import IncompatibleRecipe
 from anymae.evaluation.intervals import t_half_width
 from anymae.model import Model
 from anymae.training.arguments import encoder_of, recipe_of
+from anymae.views import in_views
 
 ENCODER = anymae.EncoderConfig(width=96, depth=4, heads=3)
 BATCH = 64
@@ -123,8 +124,10 @@ def operations(task: Task, name: str) -> float:
     recipe = recipe_of(name, adapter, None, {}, own(name))
     model = Model(adapter, recipe, encoder_of(ENCODER, adapter, name, {}))
     packed = read_batch(source, adapter, indices, 0, "operations")
-    model.prepare(packed, 0)
     model.teacher = recipe.teacher.build(model)
+    model.prepare(packed, 0)
+    packed = in_views(packed, recipe.views)
+    model.train()
     with FlopCounterMode(display=False) as counter:
         out = model(packed, recipe.mask.draw(packed, model))
         (out.loss + sum(term.sum for term in out.also)).backward()
