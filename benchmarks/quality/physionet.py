@@ -29,7 +29,9 @@ from anymae.modalities.timeseries import Series
 
 ENCODER = anymae.EncoderConfig(width=96, depth=3, heads=4)
 SETTINGS: dict[str, Any] = {"target.normalise": "none", "mask.ratio": 0.5}
-TUNING: dict[str, Any] = {"epochs": 6, "batch_size": 64, "lr": 1e-3, "augment": False}
+TUNING: dict[str, Any] = {
+    "epochs": 6, "batch_size": 64, "lr": 1e-3, "augment": False, "pool": "mean+max",
+}  # fmt: skip
 OF_SERIES: dict[str, Any] = {"irregular": True, "channels": "joint"}
 POOL = "mean"
 
