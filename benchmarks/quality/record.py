@@ -112,13 +112,19 @@ def judged_features(
 
 
 def judged(
-    run: anymae.Run, train: Any, test: Any, protocols: Sequence[str], **reading: Any
+    run: anymae.Run,
+    train: Any,
+    test: Any,
+    protocols: Sequence[str] | Mapping[str, Any],
+    **reading: Any,
 ) -> dict[str, Any]:
-    """``evaluate`` by every protocol, with its options ``reading``; kept for the run's report."""
+    """``evaluate`` by every protocol (named by itself, or by a key), with its options ``reading``;
+    kept for the run's report."""
+    named = protocols if isinstance(protocols, Mapping) else {name: name for name in protocols}
     rows = {}
-    for protocol in protocols:
+    for name, protocol in named.items():
         scores = anymae.evaluate(run.model, train, test, protocol=protocol, **reading)
-        save_scores(run.path, protocol, scores)
+        save_scores(run.path, name, scores)
         print(scores, flush=True)
-        rows[protocol] = row(scores)
+        rows[name] = row(scores)
     return rows
