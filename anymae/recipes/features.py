@@ -45,7 +45,7 @@ I_JEPA = Recipe(
     year=2023,
     summary="Features of hidden blocks, as a moving average of the encoder sees them in the whole.",
     differs="Blocks of one mask are hidden and asked together; the paper predicts four target "
-    "blocks one by one.",
+    "blocks one by one; the average's momentum follows half a cosine, not a line; a class token.",
     mask=Mask(priority=BlockPriority(smallest=0.15, largest=0.2), budget=RatioBudget(ratio=0.6)),
     target=Features(final_norm=True),
     loss=SmoothLoss(),

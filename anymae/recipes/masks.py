@@ -35,7 +35,8 @@ VIDEOMAE = Recipe(
     year=2022,
     summary="A place is hidden at all times together, nine tenths of them.",
     differs="Targets are normalised over a token's numbers, not for each colour; positions are "
-    "those of three axes; the decoder follows the encoder's size.",
+    "those of three axes; the decoder follows the encoder's size; the tenth that is seen is "
+    "rounded down, as in MAE (19 of 196 places, not 20).",
     mask=Mask(groups=TubeGroups(), budget=RatioBudget(ratio=0.9)),
     target=_NORMALISED,
 )
