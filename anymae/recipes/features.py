@@ -227,6 +227,23 @@ MASKDISTILL = Recipe(
     teacher=GivenTeacher(),
 )
 
+BEIT2 = Recipe(
+    name="beit2",
+    paper="Peng et al., BEiT v2: Masked Image Modeling with Vector-Quantized Visual Tokenizers, "
+    "2022",
+    year=2022,
+    summary="Which of the codes of a pretrained model's features a token in a hidden block has.",
+    differs="256 codes by k-means of the features of what training starts with; the paper trains a "
+    "tokenizer with 8,192 to rebuild them. The teacher is a model of this toolkit on the same "
+    "tokens, not CLIP; no path through the class token; absolute positions, no relative bias.",
+    mask=Mask(priority=BlockPriority(), budget=RatioBudget(ratio=0.38)),
+    corruption=MaskToken(),
+    decoder=LinearDecoder(),
+    target=Prototypes(decay=1.0, start="k-means", normalise="unit", final_norm=True),
+    loss=CrossEntropyLoss(),
+    teacher=GivenTeacher(),
+)
+
 MR_MAE = Recipe(
     name="mr-mae",
     paper="Gao et al., Mimic before Reconstruct: Enhancing Masked Autoencoders with Feature "
@@ -262,5 +279,5 @@ DMAE = Recipe(
 
 RECIPES = (
     DATA2VEC2, I_JEPA, T_JEPA, DBOT, LATENT_MIM, MASKALIGN, SELF_DISTILLATION, RANDOM_FEATURES,
-    GRAPHMAE2, MASKFEAT, FG_MAE, SSAST, DINO_SR, IBOT, MASKDISTILL, MR_MAE, DMAE,
+    GRAPHMAE2, MASKFEAT, FG_MAE, SSAST, DINO_SR, IBOT, MASKDISTILL, BEIT2, MR_MAE, DMAE,
 )  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.cluster import KMeans
 
 import anymae
 from anymae.errors import BadConfig, IncompatibleRecipe
@@ -78,6 +79,30 @@ def test_codewords_start_as_features_of_different_tokens():
         apart = np.abs(centres[:, None] - every).max(2)
         assert (apart.min(1) < 1e-4).all()
         assert len(set(apart.argmin(1))) == 5
+
+
+def test_codewords_may_start_as_centroids_of_each_layer():
+    net, packed = taught(TARGET.model_copy(update={"start": "k-means"})), batch(RAGGED, seed=5)
+    for layer in range(2):
+        every = np.concatenate(
+            [features(net, packed.slice(b, b + 1), layer) for b in range(len(packed))]
+        )
+        wanted = KMeans(5, n_init=20, random_state=0).fit(every)
+        centres = net.target_state.centres[layer].double().numpy()
+        apart = ((every[:, None] - centres) ** 2).sum(2)
+        assert apart.min(1).sum() < 1.1 * wanted.inertia_
+        means = [every[apart.argmin(1) == code].mean(0) for code in range(5)]
+        np.testing.assert_allclose(centres, means, atol=0.3)
+        assert apart.min(0).min() > 0.1  # nobody's own feature
+
+
+def test_codewords_that_do_not_decay_stay():
+    net, packed = taught(TARGET.model_copy(update={"decay": 1.0})), batch(RAGGED)
+    before = net.target_state.centres.clone()
+    output = net(packed, net.recipe.mask.draw(packed, net))
+    assert output.observed == {}
+    net.learn(output.observed)
+    assert torch.equal(net.target_state.centres, before)
 
 
 def test_a_step_moves_the_codewords_that_were_met_and_no_other():
