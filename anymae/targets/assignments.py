@@ -113,7 +113,9 @@ class PrototypeHead(nn.Module):
         nn.init.normal_(self.prototypes)
 
     def forward(self, x: Tensor, coords: Tensor) -> Tensor:
-        return F.normalize(self.layers(x), dim=1) @ F.normalize(self.prototypes, dim=1).T
+        x = self.layers(x)
+        with torch.autocast(x.device.type, enabled=False):  # cosines are divided by 0.04
+            return F.normalize(x.float(), dim=1) @ F.normalize(self.prototypes, dim=1).T
 
 
 class Centre(nn.Module):

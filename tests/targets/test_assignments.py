@@ -151,6 +151,17 @@ def test_nothing_is_learned_outside_training():
     assert not net(packed, net.recipe.mask.draw(packed, net)).observed
 
 
+def test_cosines_are_exact_in_half_precision():
+    head, x = shaken(PrototypeHead(16, 12, 7, 5)), torch.randn(9, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        said, z = head(x, None), head.layers(x)
+    assert z.dtype == torch.bfloat16
+    wanted = torch.nn.functional.cosine_similarity(
+        z.double()[:, None], head.prototypes[None], dim=2
+    )
+    torch.testing.assert_close(said.double(), wanted, rtol=0, atol=1e-6)
+
+
 # Further goals, and who may not
 
 

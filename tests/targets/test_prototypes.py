@@ -249,22 +249,22 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from small import pretrain
-pretrain(Path(sys.argv[2]), recipe="dino-sr", steps=6, batch_size=int(sys.argv[3]),
+pretrain(Path(sys.argv[2]), recipe=sys.argv[4], steps=6, batch_size=int(sys.argv[3]),
          **{"training.ema": None, "target.codes": 8})
 """
 
 
-@pytest.mark.parametrize("size", [16, 1])
-def test_many_processes_keep_one_set_of_codewords(tmp_path, size):
+@pytest.mark.parametrize(("name", "size"), [("dino-sr", 16), ("dino-sr", 1), ("ibot", 1)])
+def test_many_processes_learn_one_target(tmp_path, name, size):
     script = tmp_path / "ranks.py"
     script.write_text(RANKS)
     command = [
         sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
-        "--master-port", str(29600 + size), str(script),
-        str(Path(__file__).parents[1] / "training"), str(tmp_path / "many"), str(size),
+        "--master-port", str(29600 + size + 20 * (name == "ibot")), str(script),
+        str(Path(__file__).parents[1] / "training"), str(tmp_path / "many"), str(size), name,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    one = pretrain(tmp_path / "one", **RUN, batch_size=size)
+    one = pretrain(tmp_path / "one", **(RUN | {"recipe": name}), batch_size=size)
     many = anymae.load(tmp_path / "many")
     torch.testing.assert_close(codewords(many), codewords(one.model), rtol=1e-4, atol=1e-4)
