@@ -23,6 +23,7 @@ from anymae.adapter import Adapter
 from anymae.corruption import Input
 from anymae.decoders import Question, Whole
 from anymae.encoder import Encoder, EncoderConfig, Latents
+from anymae.errors import BadConfig
 from anymae.goals import Answer, Goal, Term, in_scope
 from anymae.initialise import initialise, seeded
 from anymae.masks import Roles
@@ -113,7 +114,8 @@ class Model(nn.Module):
         also, observed = [], {0: self.recipe.target.observe(scene, target)}
         for number, answer in enumerate(cast(Iterable[Answer], self.also), 1):
             goal = answer.goal
-            own = scene.about(*in_scope(goal.scope, roles), answer.target_state)
+            rows = in_scope(goal.scope, roles)
+            own = scene.about(*rows, answer.target_state, self._teachers_head(number))
             found = self._answer(answer, goal, self._tapped(latents, goal.tap), entered, own)
             also.append(Term(found[0].sum(), own.of_rows.total, goal.weight))
             observed[number] = goal.target.observe(own, found[2])
@@ -123,7 +125,8 @@ class Model(nn.Module):
     def scene(self, packed: Packed, roles: Roles) -> Scene:
         """What targets may look at, for the asked tokens."""
         look = partial(look_once, self._look)
-        return Scene(packed, roles, roles.ask, roles.of_ask, look, self.target_state)
+        head = self._teachers_head(0)
+        return Scene(packed, roles, roles.ask, roles.of_ask, look, self.target_state, head)
 
     def prepare(self, packed: Packed, seed: int) -> None:
         """Let targets learn what they need from the tokens that training starts with."""
@@ -150,6 +153,13 @@ class Model(nn.Module):
         if self.teacher is None:
             return self.recipe.teacher.stand_in(self, packed, taps)
         return self.teacher(packed, taps)
+
+    def _teachers_head(self, number: int) -> nn.Module:
+        """The head of a goal (the main one is 0) as the teacher has it, or else the student."""
+        kept = None if self.teacher is None else self.teacher.head_of(number)
+        if kept is not None:
+            return kept
+        return self.head if number == 0 else cast(Answer, self.also[number - 1]).head
 
     def _answer(
         self,
@@ -233,10 +243,12 @@ class Model(nn.Module):
         teacher foresees it who sees every token (the student, where no teacher learned to). The
         recipe has a goal with target=difficulty."""
         net: Model | TeacherNet = self
-        judges = list(self.judges.values())
-        if self.teacher is not None and len(self.teacher.also):
-            net, judges = self.teacher, list(cast(Iterable[Answer], self.teacher.also.values()))
-        judge = judges[0]
+        judge = _judge(cast(Iterable[Answer], self.also))
+        if self.teacher is not None:
+            theirs = _judge(cast(Iterable[Answer], self.teacher.also.values()))
+            net, judge = (self, judge) if theirs is None else (self.teacher, theirs)
+        if judge is None:
+            raise BadConfig("no goal foresees the losses of tokens (target=difficulty)")
         was_training = net.training
         net.eval()
         whole = one_of_each(packed)
@@ -248,10 +260,10 @@ class Model(nn.Module):
         return found.repeat(packed.views)
 
     @property
-    def judges(self) -> dict[str, Answer]:
-        """The goals that foresee how hard tokens are, by their place in ``also``."""
+    def copied(self) -> dict[str, Answer]:
+        """The further goals that teachers keep a copy of, by their place in ``also``."""
         every = enumerate(cast(Iterable[Answer], self.also))
-        return {str(i): one for i, one in every if isinstance(one.goal.target, Difficulty)}
+        return {str(i): one for i, one in every if one.goal.target.copied}
 
     def _embed(self, visible: Packed) -> Tensor:
         return self.embedding(visible) + self.position(visible.coords)
@@ -334,3 +346,8 @@ class Model(nn.Module):
 
         with TemporaryDirectory() as place:
             return push(self.save(Path(place) / "model"), hub_id, private=private)
+
+
+def _judge(answers: Iterable[Answer]) -> Answer | None:
+    """The first goal that foresees how hard tokens are."""
+    return next((one for one in answers if isinstance(one.goal.target, Difficulty)), None)

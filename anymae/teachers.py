@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Any
+from typing import Any, cast
 
 import torch
 from pydantic import Field
@@ -180,16 +180,25 @@ class GivenTeacher(Teacher, kind="given"):
 
 class TeacherNet(nn.Module):
     """A copy of a model's embedding, positions and encoder: ``forward(packed, taps)``; and of its
-    goals that foresee difficulty, in ``also`` as in the model."""
+    goals that teachers are asked themselves: further ones in ``also``, and the main one's ``head``,
+    as in the model."""
 
     def __init__(self, student: Any) -> None:
         super().__init__()
         self.embedding = copy.deepcopy(student.embedding)
         self.position = copy.deepcopy(student.position)
         self.encoder = copy.deepcopy(student.encoder)
-        self.also = copy.deepcopy(nn.ModuleDict(student.judges))
+        self.head = copy.deepcopy(student.head) if student.recipe.target.copied else None
+        self.also = copy.deepcopy(nn.ModuleDict(student.copied))
         self.requires_grad_(False)
         self.eval()
+
+    def head_of(self, number: int) -> nn.Module | None:
+        """Its copy of the head of a goal (the main one is 0), if it keeps one."""
+        if number == 0:
+            return self.head
+        place = str(number - 1)
+        return cast(nn.Module, self.also[place].head) if place in self.also else None
 
     def counterparts(self, student: Any) -> list[Tensor]:
         """The student's parameters, in the order of this module's."""

@@ -186,7 +186,7 @@ def run(out, method, **options):
     return anymae.pretrain(IMAGES, "image", method, size=SMALL, out=out, **settings)
 
 
-@pytest.mark.parametrize("name", ["i-jepa", "dbot", "maskalign", "attmask", "dino-sr"])
+@pytest.mark.parametrize("name", ["i-jepa", "dbot", "maskalign", "attmask", "dino-sr", "ibot"])
 def test_a_run_with_a_teacher_resumes_bit_for_bit(tmp_path, name, monkeypatch):
     whole = run(tmp_path / "whole", name).model.state_dict()
     from anymae.training import trainer

@@ -14,12 +14,12 @@ from anymae.losses import (
     SquaredLoss,
 )
 from anymae.masks import Mask
-from anymae.masks.budgets import RatioBudget
+from anymae.masks.budgets import RangeBudget, RatioBudget
 from anymae.masks.places import NearestPriority, SpanPriority
 from anymae.masks.priorities import BlockPriority
 from anymae.masks.watched import AttentionPriority
 from anymae.recipe import Recipe
-from anymae.targets import Content, Features, Hog, Prototypes
+from anymae.targets import Assignments, Content, Features, Hog, Prototypes
 from anymae.teachers import EmaTeacher, GivenTeacher, StagedTeacher, StillTeacher
 
 DATA2VEC2 = Recipe(
@@ -194,6 +194,23 @@ DINO_SR = Recipe(
     teacher=EmaTeacher(start=0.999, end=0.9999),
 )
 
+IBOT = Recipe(
+    name="ibot",
+    paper="Zhou et al., iBOT: Image BERT Pre-Training with Online Tokenizer, ICLR 2022",
+    year=2022,
+    summary="How a moving average of encoder and head spreads a hidden token over prototypes.",
+    differs="No class-token goal across crops, so no crops, and no sample without hidden tokens; "
+    "256 prototypes instead of 8,192 and a head in the encoder's proportions; centred over asked "
+    "tokens; targets stay as sharp as the paper's begin; no frozen last layer; tokens, not images, "
+    "weigh the same; absolute positions.",
+    mask=Mask(priority=BlockPriority(), budget=RangeBudget(low=0.1, high=0.5)),
+    corruption=MaskToken(),
+    decoder=LinearDecoder(),
+    target=Assignments(),
+    loss=CrossEntropyLoss(),
+    teacher=EmaTeacher(start=0.996),
+)
+
 MASKDISTILL = Recipe(
     name="maskdistill",
     paper="Peng et al., A Unified View of Masked Image Modeling, TMLR 2023",
@@ -207,6 +224,23 @@ MASKDISTILL = Recipe(
     decoder=LinearDecoder(),
     target=Features(final_norm=True),
     loss=SmoothLoss(),
+    teacher=GivenTeacher(),
+)
+
+BEIT2 = Recipe(
+    name="beit2",
+    paper="Peng et al., BEiT v2: Masked Image Modeling with Vector-Quantized Visual Tokenizers, "
+    "2022",
+    year=2022,
+    summary="Which of the codes of a pretrained model's features a token in a hidden block has.",
+    differs="256 codes by k-means of the features of what training starts with; the paper trains a "
+    "tokenizer with 8,192 to rebuild them. The teacher is a model of this toolkit on the same "
+    "tokens, not CLIP; no path through the class token; absolute positions, no relative bias.",
+    mask=Mask(priority=BlockPriority(), budget=RatioBudget(ratio=0.38)),
+    corruption=MaskToken(),
+    decoder=LinearDecoder(),
+    target=Prototypes(decay=1.0, start="k-means", normalise="unit", final_norm=True),
+    loss=CrossEntropyLoss(),
     teacher=GivenTeacher(),
 )
 
@@ -245,5 +279,5 @@ DMAE = Recipe(
 
 RECIPES = (
     DATA2VEC2, I_JEPA, T_JEPA, DBOT, LATENT_MIM, MASKALIGN, SELF_DISTILLATION, RANDOM_FEATURES,
-    GRAPHMAE2, MASKFEAT, FG_MAE, SSAST, DINO_SR, MASKDISTILL, MR_MAE, DMAE,
+    GRAPHMAE2, MASKFEAT, FG_MAE, SSAST, DINO_SR, IBOT, MASKDISTILL, BEIT2, MR_MAE, DMAE,
 )  # fmt: skip

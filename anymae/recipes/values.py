@@ -6,7 +6,7 @@ from anymae.corruption import MaskToken, Replace
 from anymae.decoders import LinearDecoder
 from anymae.losses import AbsoluteLoss, ChamferLoss, CrossEntropyLoss
 from anymae.masks import Mask
-from anymae.masks.budgets import RatioBudget
+from anymae.masks.budgets import RangeBudget, RatioBudget
 from anymae.masks.priorities import BlockPriority
 from anymae.positions import MlpPosition
 from anymae.recipe import Recipe
@@ -131,6 +131,21 @@ CODES = Recipe(
     loss=CrossEntropyLoss(),
 )
 
+MAGE = Recipe(
+    name="mage",
+    paper="Li et al., MAGE: MAsked Generative Encoder to Unify Representation Learning and Image "
+    "Synthesis, CVPR 2023",
+    year=2022,
+    summary="Which code each hidden token has, where half to nine tenths of a sample are hidden.",
+    differs="Content enters, not its codes, which are 256 by k-means of single tokens, not a "
+    "VQGAN's 1,024. The share is drawn evenly for each sample, not from a normal for a batch; all "
+    "hidden tokens are left out of the encoder; the decoder has a mask token of its own, not the "
+    "class token; nothing is generated.",
+    mask=Mask(budget=RangeBudget(low=0.5, high=0.9)),
+    target=Codes(centred=False),
+    loss=CrossEntropyLoss(smoothing=0.1),
+)
+
 RECIPES = (
-    PATCHTST, TI_MAE, MOMENT, REMASKER, MET, VIME, GMML, BERT, MAE_LM, POINTMAE, CODES,
+    PATCHTST, TI_MAE, MOMENT, REMASKER, MET, VIME, GMML, BERT, MAE_LM, POINTMAE, CODES, MAGE,
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """Targets: what the answer should be."""
 
+from anymae.targets.assignments import Assignments
 from anymae.targets.codes import Codes
 from anymae.targets.content import Content
 from anymae.targets.difficulty import Difficulty
@@ -8,4 +9,14 @@ from anymae.targets.hog import Hog
 from anymae.targets.prototypes import Prototypes
 from anymae.targets.target import Scene, Target
 
-__all__ = ["Codes", "Content", "Difficulty", "Features", "Hog", "Prototypes", "Scene", "Target"]
+__all__ = [
+    "Assignments",
+    "Codes",
+    "Content",
+    "Difficulty",
+    "Features",
+    "Hog",
+    "Prototypes",
+    "Scene",
+    "Target",
+]

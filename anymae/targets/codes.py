@@ -37,14 +37,10 @@ class Codes(Target, kind="codes"):
     def prepare(
         self, state: nn.Module, adapter: Adapter, packed: Packed, look: Look, seed: int
     ) -> None:
-        from sklearn.cluster import MiniBatchKMeans
-
-        content = self._content(adapter, packed).cpu().numpy()
+        content = self._content(adapter, packed)
         refuse_few(len(content), self.codes, self.kind)
-        found = MiniBatchKMeans(self.codes, random_state=seed, n_init=3, batch_size=4096)
-        centres = found.fit(content).cluster_centers_
         with torch.no_grad():
-            cast(Codebook, state).centres.copy_(torch.from_numpy(centres))
+            cast(Codebook, state).centres.copy_(k_means(content, self.codes, seed))
 
     def of(self, adapter: Adapter, asked: Packed, scene: Scene | None = None) -> Tensor:
         if scene is None or scene.state is None:
@@ -59,6 +55,14 @@ class Codes(Target, kind="codes"):
     def _content(self, adapter: Adapter, packed: Packed) -> Tensor:
         content = adapter.target(packed).detach().float()
         return content - content.mean(1, keepdim=True) if self.centred else content
+
+
+def k_means(x: Tensor, codes: int, seed: int) -> Tensor:
+    """(codes, F) centroids of x (N, F)."""
+    from sklearn.cluster import MiniBatchKMeans
+
+    found = MiniBatchKMeans(codes, random_state=seed, n_init=3, batch_size=4096)
+    return torch.from_numpy(found.fit(x.cpu().numpy()).cluster_centers_).to(x.device)
 
 
 def refuse_few(tokens: int, codes: int, kind: str) -> None:

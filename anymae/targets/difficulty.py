@@ -5,6 +5,8 @@ Shapes: A asked tokens.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from anymae.adapter import Adapter
@@ -21,6 +23,8 @@ class Difficulty(Target, kind="difficulty"):
 
     With ``loss=rank``, tokens are compared with those of their own sample.
     """
+
+    copied: ClassVar[bool] = True
 
     def width(self, adapter: Adapter, encoder: EncoderConfig | None = None) -> int:
         return 1

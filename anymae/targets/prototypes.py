@@ -17,7 +17,7 @@ from anymae.adapter import Adapter
 from anymae.encoder import EncoderConfig
 from anymae.errors import BadConfig
 from anymae.losses import Loss
-from anymae.targets.codes import logits_of, refuse_few
+from anymae.targets.codes import k_means, logits_of, refuse_few
 from anymae.targets.features import Features
 from anymae.targets.target import Look, Scene
 from anymae.tokens import Packed
@@ -33,12 +33,14 @@ class Prototypes(Features, kind="prototypes"):
     A codeword is a moving average of the features it was nearest to. It holds their sum and their
     count, and after each training step in which it was met s <- d s + (1 - d) sum and likewise the
     count, with d the ``decay``; others stay (DinoSR, Liu et al. 2023). Counts start at 1 and never
-    fall below, so that a codeword nobody is near to keeps a place. It starts as a random token's
-    feature. Raises ``BadConfig`` if training starts with fewer tokens than ``codes``.
+    fall below, so that a codeword nobody is near to keeps a place. With d = 1 codewords stay where
+    they start: at features of random ``"tokens"``, or at centroids of ``"k-means"``. Raises
+    ``BadConfig`` if training starts with fewer tokens than ``codes``.
     """
 
     codes: int = Field(default=256, ge=2)
-    decay: float = Field(default=0.9, ge=0, lt=1)
+    decay: float = Field(default=0.9, ge=0, le=1)
+    start: Literal["tokens", "k-means"] = "tokens"
     normalise: Literal["none", "token", "sample", "unit"] = "sample"
 
     def width(self, adapter: Adapter, encoder: EncoderConfig | None = None) -> int:
@@ -58,9 +60,12 @@ class Prototypes(Features, kind="prototypes"):
             for i in range(0, len(packed), AT_ONCE)
         ]
         every = torch.cat(parts, 1)
-        order = torch.randperm(every.shape[1], generator=draws.generator(seed, "prototypes"))
         words = cast(Codewords, state)
-        words.sums.copy_(every[:, order[: self.codes].to(every.device)])
+        if self.start == "k-means":
+            words.sums.copy_(torch.stack([k_means(x, self.codes, seed) for x in every]))
+        else:
+            order = torch.randperm(every.shape[1], generator=draws.generator(seed, "prototypes"))
+            words.sums.copy_(every[:, order[: self.codes].to(every.device)])
         words.counts.fill_(1.0)
 
     def of(self, adapter: Adapter, asked: Packed, scene: Scene | None = None) -> Tensor:
@@ -79,8 +84,10 @@ class Prototypes(Features, kind="prototypes"):
         return logits_of(target.unflatten(1, (self.layers, self.codes))).flatten(1)
 
     @torch.no_grad()
-    def observe(self, scene: Scene, target: Tensor) -> Tensor:
+    def observe(self, scene: Scene, target: Tensor) -> Tensor | None:
         """(L, K, D + 1): the sum of the features nearest to each codeword, and their count."""
+        if self.decay == 1:
+            return None
         nearest = target.unflatten(1, (self.layers, self.codes)).permute(1, 2, 0)
         features = self.by_layer(scene)
         # A product with 0 and 1, not an indexed addition, whose order a GPU does not keep.

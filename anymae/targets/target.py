@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -38,14 +38,23 @@ class Scene:
     look: Look
     state: nn.Module | None = None
     """What the target keeps with the model, e.g. a codebook."""
+    head: nn.Module | None = None
+    """The teacher's copy of the goal's head (the student's own, where there is none): ``forward(x
+    (A, D), coords (A, P))`` of the teacher's features."""
     _kept: dict[tuple[Shown, tuple[int, ...]], Latents] = field(default_factory=dict)
     losses: Tensor | None = None
     """(A,) of the main goal, for goals that ask about the same tokens."""
 
-    def about(self, rows: Tensor, of_rows: Segments, state: nn.Module | None) -> Scene:
+    def about(
+        self,
+        rows: Tensor,
+        of_rows: Segments,
+        state: nn.Module | None,
+        head: nn.Module | None = None,
+    ) -> Scene:
         """The same scene, for other tokens and a target of its own; what was looked at stays
         known."""
-        return replace(self, rows=rows, of_rows=of_rows, state=state)
+        return replace(self, rows=rows, of_rows=of_rows, state=state, head=head)
 
     def latents(self, shown: Shown, taps: tuple[int, ...]) -> Latents:
         """What the teacher makes of the tokens it is shown; computed once a batch."""
@@ -75,6 +84,9 @@ class Target(Part, slot="target"):
     the sum of what ``observe`` found in all of the step's batches. ``encoder`` is everywhere the
     configuration of who looks: the teacher's, which is the student's own unless it was given.
     """
+
+    copied: ClassVar[bool] = False
+    """Whether a teacher keeps a copy of the goal's decoder and head, to be asked itself."""
 
     def width(self, adapter: Adapter, encoder: EncoderConfig | None = None) -> int:
         """Numbers predicted for each token. Raises ``IncompatibleRecipe``."""

@@ -11,7 +11,7 @@ Shapes: T tokens, F numbers a token, A asked tokens.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -62,7 +62,7 @@ def trivial(model: Model, batches: Sequence[Packed]) -> Trivial:
 def _targets(model: Model, packed: Packed, roles: Roles) -> Tensor:
     """(T, F): targets of every token, asked or not."""
     everything = torch.arange(packed.segments.total, device=packed.device)
-    scene = model.scene(packed, roles).about(everything, packed.segments, model.target_state)
+    scene = replace(model.scene(packed, roles), rows=everything, of_rows=packed.segments)
     return model.recipe.target.of(model.adapter, packed, scene)
 
 

@@ -9,7 +9,7 @@ from anymae.errors import IncompatibleRecipe
 from anymae.model import Model
 from anymae.training.arguments import encoder_of, recipe_of
 
-from .test_grid import SMALL, fitted, trained
+from .test_grid import SMALL, fitted, own_settings, trained
 
 NAMES = sorted(name for name, recipe in anymae.recipes().items() if recipe.teacher.kind == "given")
 LARGER = {"encoder.width": 64, "encoder.depth": 3, "encoder.heads": 2}
@@ -33,7 +33,8 @@ def test_a_cell_needs_a_path_and_learns_with_one(name, adapter, first):
     encoder = encoder_of("nano", adapter, name, SMALL)
     with pytest.raises(IncompatibleRecipe, match=f"needs a path.*{adapter.name}"):
         Model(adapter, recipe_of(name, adapter, None, {}, {}), encoder)
-    recipe = recipe_of(name, adapter, None, {}, {"teacher.path": first})
+    settings = {"teacher.path": first, **own_settings(name)}
+    recipe = recipe_of(name, adapter, None, {}, settings)
     teacher = recipe.teacher.fitted(adapter)
     losses = trained(Model(adapter, recipe.model_copy(update={"teacher": teacher}), encoder))
     assert all(math.isfinite(loss) for loss in losses)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.cluster import KMeans
 
 import anymae
 from anymae.errors import BadConfig, IncompatibleRecipe
@@ -78,6 +79,30 @@ def test_codewords_start_as_features_of_different_tokens():
         apart = np.abs(centres[:, None] - every).max(2)
         assert (apart.min(1) < 1e-4).all()
         assert len(set(apart.argmin(1))) == 5
+
+
+def test_codewords_may_start_as_centroids_of_each_layer():
+    net, packed = taught(TARGET.model_copy(update={"start": "k-means"})), batch(RAGGED, seed=5)
+    for layer in range(2):
+        every = np.concatenate(
+            [features(net, packed.slice(b, b + 1), layer) for b in range(len(packed))]
+        )
+        wanted = KMeans(5, n_init=20, random_state=0).fit(every)
+        centres = net.target_state.centres[layer].double().numpy()
+        apart = ((every[:, None] - centres) ** 2).sum(2)
+        assert apart.min(1).sum() < 1.1 * wanted.inertia_
+        means = [every[apart.argmin(1) == code].mean(0) for code in range(5)]
+        np.testing.assert_allclose(centres, means, atol=0.3)
+        assert apart.min(0).min() > 0.1  # nobody's own feature
+
+
+def test_codewords_that_do_not_decay_stay():
+    net, packed = taught(TARGET.model_copy(update={"decay": 1.0})), batch(RAGGED)
+    before = net.target_state.centres.clone()
+    output = net(packed, net.recipe.mask.draw(packed, net))
+    assert output.observed == {}
+    net.learn(output.observed)
+    assert torch.equal(net.target_state.centres, before)
 
 
 def test_a_step_moves_the_codewords_that_were_met_and_no_other():
@@ -224,22 +249,22 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from small import pretrain
-pretrain(Path(sys.argv[2]), recipe="dino-sr", steps=6, batch_size=int(sys.argv[3]),
+pretrain(Path(sys.argv[2]), recipe=sys.argv[4], steps=6, batch_size=int(sys.argv[3]),
          **{"training.ema": None, "target.codes": 8})
 """
 
 
-@pytest.mark.parametrize("size", [16, 1])
-def test_many_processes_keep_one_set_of_codewords(tmp_path, size):
+@pytest.mark.parametrize(("name", "size"), [("dino-sr", 16), ("dino-sr", 1), ("ibot", 1)])
+def test_many_processes_learn_one_target(tmp_path, name, size):
     script = tmp_path / "ranks.py"
     script.write_text(RANKS)
     command = [
         sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
-        "--master-port", str(29600 + size), str(script),
-        str(Path(__file__).parents[1] / "training"), str(tmp_path / "many"), str(size),
+        "--master-port", str(29600 + size + 20 * (name == "ibot")), str(script),
+        str(Path(__file__).parents[1] / "training"), str(tmp_path / "many"), str(size), name,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    one = pretrain(tmp_path / "one", **RUN, batch_size=size)
+    one = pretrain(tmp_path / "one", **(RUN | {"recipe": name}), batch_size=size)
     many = anymae.load(tmp_path / "many")
     torch.testing.assert_close(codewords(many), codewords(one.model), rtol=1e-4, atol=1e-4)
