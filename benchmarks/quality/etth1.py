@@ -4,8 +4,9 @@
 
 DATA is ``ETTh1.csv``. 12, 4 and 4 months of 30 days are for training, validation and test;
 statistics are those of training; a look-back may reach into the part before; every window counts.
-Look-back 512 in patches of 16 steps, channels independent, encoder 64 x 3. Frozen features are those
-of the first block, which forecast the validation part best; fine-tuning starts from the whole.
+Look-back 512 in patches of 16 steps, channels independent, encoder 64 x 3. Frozen features are
+those of the first block, which forecast the validation part best; fine-tuning starts from the
+whole.
 """
 
 from __future__ import annotations
