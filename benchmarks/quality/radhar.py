@@ -21,9 +21,10 @@ from anymae.benchmarks.quality.record import Benchmark, judged
 
 ENCODER = anymae.EncoderConfig(width=96, depth=4, heads=3)
 OPTIONS = {
-    "normalise": "none", "axes": 4, "time_weight": 30, "rotate": "none", "stretch": (0.9, 1.1),
+    "normalise": "centre", "axes": 4, "time_weight": 30, "rotate": "none", "stretch": (0.9, 1.1),
 }  # fmt: skip
-"""Time counts thirty times: a token is nearly what was seen at one moment."""
+"""Where somebody stands says nothing of what they do. Time counts thirty times: a token is nearly
+what was seen at one moment."""
 PROTOCOLS = {"svm": {"kind": "svm", "kernel": "rbf"}, "linear": "linear", "knn": "knn"}
 POOL: Final = "mean+max+std"
 
