@@ -1,6 +1,6 @@
 """MAE on series of the UCR archive: frozen features beside raw series and random encoders.
 
-    python -m anymae.benchmarks.quality.ucr DATA SET [--steps 800] [--out DIR] [--json FILE]
+    python -m anymae.benchmarks.quality.ucr DATA SET [--steps 800] [--seeds 3] [--out DIR] [--json FILE]
 
 DATA is a folder with ``SET.npz`` (OSULeaf or ACSF1): series ``X`` (n, channels, time), ``labels``
 and ``is_test``. Nothing of the test series is seen in pretraining.
@@ -114,10 +114,18 @@ def main() -> None:
     benchmark = Benchmark("ucr", __doc__)
     benchmark.option("set", choices=sorted(COMPRESSED))
     benchmark.option("--steps", type=int, default=800)
-    benchmark.option("--seed", type=int, default=0)
+    benchmark.option("--seeds", type=int, default=3)
     options = benchmark.parser.parse_args()
-    result = measure(options.data, options.set, options.steps, options.out, options.seed)
-    benchmark.record(options, result)
+    runs = [
+        measure(options.data, options.set, options.steps, options.out / f"seed{seed}", seed)
+        for seed in range(options.seeds)
+    ]
+    kinds = runs[0]["accuracy"]["svm"]
+    means = {
+        kind: float(np.mean([run["accuracy"]["svm"][kind]["value"] for run in runs]))
+        for kind in kinds
+    }
+    benchmark.record(options, {"mean_accuracy": means, "runs": runs})
 
 
 if __name__ == "__main__":
