@@ -1,6 +1,7 @@
 """MAE on series of the UCR archive: frozen features beside raw series and random encoders.
 
-    python -m anymae.benchmarks.quality.ucr DATA SET [--steps 800] [--seeds 3] [--out DIR] [--json FILE]
+    python -m anymae.benchmarks.quality.ucr DATA SET [--steps 800] [--seeds 3] [--out DIR]
+        [--json FILE]
 
 DATA is a folder with ``SET.npz`` (OSULeaf or ACSF1): series ``X`` (n, channels, time), ``labels``
 and ``is_test``. Nothing of the test series is seen in pretraining.
