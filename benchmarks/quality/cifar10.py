@@ -57,7 +57,6 @@ def measure(data: Path, steps: int, out: Path) -> dict[str, Any]:
         "images_per_second": round(steps * 256 / minutes / 60),
         "last": run.history[-1],
         "accuracy": judged(run, train, test, PROTOCOLS),
-        "report": str(run.report()),
     }
 
 

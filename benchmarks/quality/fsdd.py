@@ -83,7 +83,6 @@ def measure(data: Path, steps: int, seed: int, out: Path) -> dict[str, Any]:
         "pretraining_minutes": round(minutes, 1),
         "last": run.history[-1],
         "accuracy": judged(run, train, test, PROTOCOLS, pool=POOL),
-        "report": str(run.report()),
     }
 
 

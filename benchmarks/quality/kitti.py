@@ -130,13 +130,13 @@ def measure(data: Path, steps: int, out: Path) -> dict[str, Any]:
     )
     minutes = (time.perf_counter() - start) / 60
     run.model.reconstruct(test[:6]).plot(run.path / "picture.png")
+    run.report()
     return {
         "steps": steps,
         "pretraining_minutes": round(minutes, 1),
         "train_crops": len(train),
         "test_crops": len(test),
         "results": judge(run.model, test),
-        "report": str(run.report()),
     }
 
 

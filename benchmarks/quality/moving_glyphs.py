@@ -65,7 +65,6 @@ def measure(data: Path, steps: int, out: Path) -> dict[str, Any]:
         "clips_per_second": round(steps * BATCH / minutes / 60),
         "last": run.history[-1],
         "accuracy": judged(run, train, test, PROTOCOLS),
-        "report": str(run.report()),
     }
 
 

@@ -66,7 +66,6 @@ def measure(data: Path, steps: int, out: Path) -> dict[str, Any]:
         "pretraining_minutes": round(minutes, 1),
         "windows_per_second": round(steps * 32 / minutes / 60),
         "accuracy": judged(run, train, test, PROTOCOLS, pool=POOL),
-        "report": str(run.report()),
     }
 
 

@@ -119,7 +119,7 @@ def judged(
     **reading: Any,
 ) -> dict[str, Any]:
     """``evaluate`` by every protocol (named by itself, or by a key), with its options ``reading``;
-    kept for the run's report."""
+    the run's report shows them."""
     named = protocols if isinstance(protocols, Mapping) else {name: name for name in protocols}
     rows = {}
     for name, protocol in named.items():
@@ -127,4 +127,5 @@ def judged(
         save_scores(run.path, name, scores)
         print(scores, flush=True)
         rows[name] = row(scores)
+    run.report()
     return rows
