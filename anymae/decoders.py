@@ -206,9 +206,11 @@ class _SelfDecoder(_Asking):
         known = known + ragged.join(nowhere, latents.of_lead, positions, latents.of_tokens)[0]
         asked = self.asked(question).to(known.dtype)
         x, joined = ragged.join(known, latents.segments, asked, question.of_ask)
-        places, of_places = ragged.join(
-            question.coords, latents.of_tokens, question.ask_coords, question.of_ask
-        )
+        of_places, places = Segments(latents.of_tokens.offsets + question.of_ask.offsets), None
+        if self.layouts.reads_coords:
+            places, of_places = ragged.join(
+                question.coords, latents.of_tokens, question.ask_coords, question.of_ask
+            )
         chosen = self.layouts(latents.of_lead, of_places, places)
         for block, layout in zip(self.blocks[:-1], chosen[:-1], strict=True):
             x = block(x, layout, joined)

@@ -114,6 +114,11 @@ class LayoutChoice(nn.Module):
         biased = config.layout == "edges" and edge_dim > 0
         self.edge_bias = nn.Linear(edge_dim, depth * heads) if biased else None
 
+    @property
+    def reads_coords(self) -> bool:
+        """Whether who meets whom depends on where tokens are."""
+        return self.config.layout == "window"
+
     def forward(
         self,
         of_lead: Segments,
