@@ -110,8 +110,8 @@ class Model(nn.Module):
         total, count = each.sum(), roles.of_ask.total
         if not self.training:
             return Output(total, count, prediction, target)
-        scene = replace(scene, losses=each.detach())
         also, observed = [], {0: self.recipe.target.observe(scene, target)}
+        scene = replace(scene, losses=each.detach())
         for number, answer in enumerate(cast(Iterable[Answer], self.also), 1):
             goal = answer.goal
             rows = in_scope(goal.scope, roles)

@@ -65,7 +65,9 @@ class Assignments(Target, kind="assignments"):
     def of(self, adapter: Adapter, asked: Packed, scene: Scene | None = None) -> Tensor:
         if scene is None or scene.state is None:
             raise BadConfig(f"target={self.kind} needs a teacher to look at the batch")
-        centred = self._said(scene) - cast(Centre, scene.state).mean
+        if scene.head is None:
+            raise BadConfig(f"target={self.kind} needs the teacher's own head")
+        centred = scene.said - cast(Centre, scene.state).mean
         return (centred / self.sharpness).softmax(1)
 
     def score(
@@ -79,7 +81,7 @@ class Assignments(Target, kind="assignments"):
     @torch.no_grad()
     def observe(self, scene: Scene, target: Tensor) -> Tensor:
         """(K + 1,): the sum of what the teacher says of the asked tokens, and their count."""
-        said = self._said(scene)
+        said = scene.said
         return torch.cat([said.sum(0), said.new_tensor([len(said)])])
 
     @torch.no_grad()
@@ -87,14 +89,6 @@ class Assignments(Target, kind="assignments"):
         mean, count = cast(Centre, state).mean, observed[-1]
         moved = mean.lerp(observed[:-1] / count.clamp(min=1), 1 - self.momentum)
         mean.copy_(torch.where(count > 0, moved, mean))
-
-    def _said(self, scene: Scene) -> Tensor:
-        """(A, K) cosines of the teacher's head."""
-        if scene.head is None:
-            raise BadConfig(f"target={self.kind} needs the teacher's own head")
-        features = scene.latents("all", (-1,)).tokens().index_select(0, scene.rows)
-        coords = scene.packed.coords.index_select(0, scene.rows)
-        return scene.head(features, coords).float()
 
 
 class PrototypeHead(nn.Module):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal
+from functools import cached_property
+from typing import ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -55,6 +56,14 @@ class Scene:
         """The same scene, for other tokens and a target of its own; what was looked at stays
         known."""
         return replace(self, rows=rows, of_rows=of_rows, state=state, head=head)
+
+    @cached_property
+    def said(self) -> Tensor:
+        """(A, F) what ``head`` makes of the teacher's features of the rows, without gradient."""
+        head = cast(nn.Module, self.head)
+        features = self.latents("all", (-1,)).tokens().index_select(0, self.rows)
+        with torch.no_grad():
+            return head(features, self.packed.coords.index_select(0, self.rows)).float()
 
     def latents(self, shown: Shown, taps: tuple[int, ...]) -> Latents:
         """What the teacher makes of the tokens it is shown; computed once a batch."""
