@@ -14,6 +14,7 @@ from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 
 from anymae import draws
+from anymae.kernels import ragged
 from anymae.kernels.segments import Segments
 from anymae.masks import Roles
 from anymae.parts import Part
@@ -201,13 +202,10 @@ def _ranges(packed: Packed, channels: int) -> tuple[Tensor, Tensor]:
     """The least and largest known number of each channel of each sample, (B, C) each; 0 where a
     sample knows none."""
     observed = packed.side.get(OBSERVED, torch.ones_like(packed.values, dtype=torch.bool))
-    owner = packed.segments.ids(packed.device)[:, None].expand(-1, channels)
     found = []
     for sign in (-1.0, 1.0):
         known = (sign * packed.values.float()).masked_fill(~observed, float("-inf"))
-        most = known.unflatten(1, (-1, channels)).amax(1)
-        start = most.new_full((len(packed), channels), float("-inf"))
-        most = start.scatter_reduce(0, owner, most, "amax")
+        most = ragged.maximum(known.unflatten(1, (-1, channels)).amax(1), packed.segments)
         found.append(sign * most.masked_fill(most.isinf(), 0.0))
     return found[0], found[1]
 

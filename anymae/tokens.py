@@ -107,6 +107,12 @@ class Tokens:
         return len(self.values)
 
 
+def moments(tokens: Tokens) -> Tensor:
+    """(2 F,) the mean and the standard deviation of a sample's values, number by number."""
+    values = tokens.values.float()
+    return torch.cat([values.mean(0), values.std(0, correction=0)])
+
+
 @dataclass(frozen=True)
 class Packed:
     """A ragged batch: B samples on one axis of T tokens.

@@ -22,7 +22,7 @@ from anymae.adapter import Adapter
 from anymae.data.batches import read_batch
 from anymae.data.sources import Source
 from anymae.evaluation.views import View, standardised
-from anymae.tokens import Tokens
+from anymae.tokens import Tokens, moments
 
 COMPONENTS = 256
 FIT_NUMBERS = 1 << 25
@@ -91,7 +91,7 @@ def _reduction(adapter: Adapter, sources: Sequence[Source]) -> tuple[Reduce, str
     }
     if len(lengths) == 1:
         return lambda tokens: tokens.values.float().flatten(), "token values"
-    return _moments, "mean and standard deviation of token values"
+    return moments, "mean and standard deviation of token values"
 
 
 def _told(adapter: Adapter, tokens: Tokens) -> Tensor:
@@ -99,11 +99,6 @@ def _told(adapter: Adapter, tokens: Tokens) -> Tensor:
     if features is None:
         raise TypeError(f"{type(adapter).__name__}.raw_features: a tensor for some samples only")
     return features.float()
-
-
-def _moments(tokens: Tokens) -> Tensor:
-    values = tokens.values.float()
-    return torch.cat([values.mean(0), values.std(0, correction=0)])
 
 
 def _rows(

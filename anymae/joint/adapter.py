@@ -22,7 +22,7 @@ from anymae.joint.streams import Part, Stream, joined
 from anymae.losses import Loss
 from anymae.positions import Position
 from anymae.registry import modality, recipe
-from anymae.tokens import Packed, Tokens
+from anymae.tokens import Packed, Tokens, moments
 
 
 class JointAdapter(Adapter):
@@ -256,7 +256,4 @@ def _usual_ratio(name: str) -> float:
 
 def _raw_features(adapter: Adapter, tokens: Tokens) -> Tensor:
     own = adapter.raw_features(tokens)
-    if own is not None:
-        return own.float()
-    values = tokens.values.float()
-    return torch.cat([values.mean(0), values.std(0, correction=0)])
+    return moments(tokens) if own is None else own.float()
