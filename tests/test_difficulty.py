@@ -29,7 +29,7 @@ from .test_edge_decoder import batch as graphs
 from .test_edge_decoder import graph
 from .test_edge_decoder import model as edge_model
 from .toys import ENCODER, Toy, batch, segments, shaken, shapes
-from .training.small import curve, pretrain, weights
+from .training.small import curve, cut_short, pretrain, weights
 
 JUDGE = Goal(decoder=SelfDecoder(), target=Difficulty(), loss=RankLoss(), weight=0.5)
 
@@ -308,21 +308,7 @@ def test_a_run_of_hpm_resumes_bit_for_bit(tmp_path, monkeypatch):
     small = EncoderConfig(width=16, depth=2, heads=2)
     run = lambda out: pretrain(out, recipe="hpm", size=small, steps=8)  # noqa: E731
     whole = run(tmp_path / "whole")
-    from anymae.training import trainer
-
-    original, calls = trainer.Trainer._look, []
-
-    def look(self, line):
-        original(self, line)
-        calls.append(0)
-        if len(calls) == 5:
-            self._save()
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(trainer.Trainer, "_look", look)
-        with pytest.raises(KeyboardInterrupt):
-            run(tmp_path / "cut")
+    cut_short(monkeypatch, 5, lambda: run(tmp_path / "cut"))
     resumed = run(tmp_path / "cut")
     assert weights(resumed) == weights(whole)
     assert curve(resumed) == curve(whole)

@@ -20,6 +20,7 @@ from anymae.targets import Features
 from anymae.teachers import GivenTeacher
 
 from .toys import ENCODER, Toy, batch, shaken
+from .training.small import cut_short
 
 WIDER = EncoderConfig(width=24, depth=3, heads=3)
 IMAGES = np.random.default_rng(0).integers(0, 255, (48, 8, 8), dtype=np.uint8)
@@ -162,21 +163,7 @@ def test_a_run_resumes_bit_for_bit_and_outlives_its_teacher(tmp_path, first, nam
     teacher = shutil.copytree(first, tmp_path / "teacher")
     path = {"teacher.path": str(teacher)}
     whole = run(tmp_path / "whole", name, **path).model.state_dict()
-    from anymae.training import trainer
-
-    original, calls = trainer.Trainer._look, []
-
-    def look(self, line):
-        original(self, line)
-        calls.append(0)
-        if len(calls) == 5:
-            self._save()
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(trainer.Trainer, "_look", look)
-        with pytest.raises(KeyboardInterrupt):
-            run(tmp_path / "cut", name, **path)
+    cut_short(monkeypatch, 5, lambda: run(tmp_path / "cut", name, **path))
     resumed = run(tmp_path / "cut", name, **path)
     theirs = resumed.model.state_dict()
     assert whole.keys() == theirs.keys()

@@ -21,7 +21,7 @@ from anymae.tokens import Edges
 from anymae.views import in_views, one_of_each
 
 from .toys import ENCODER, Toy, batch, shaken, shapes
-from .training.small import curve, digits, pretrain, weights
+from .training.small import curve, cut_short, digits, pretrain, weights
 
 GOALS = (
     Goal(target=Features(shown="seen"), loss=SmoothLoss(), scope="seen", weight=0.5),
@@ -203,21 +203,7 @@ def test_speed_counts_samples(tmp_path):
 
 def test_a_run_of_several_views_resumes_bit_for_bit(tmp_path, monkeypatch):
     whole = run(tmp_path / "whole")
-    from anymae.training import trainer
-
-    original, calls = trainer.Trainer._look, []
-
-    def look(self, line):
-        original(self, line)
-        calls.append(0)
-        if len(calls) == 4:
-            self._save()
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(trainer.Trainer, "_look", look)
-        with pytest.raises(KeyboardInterrupt):
-            run(tmp_path / "cut")
+    cut_short(monkeypatch, 4, lambda: run(tmp_path / "cut"))
     resumed = run(tmp_path / "cut")
     assert weights(resumed) == weights(whole)
     assert curve(resumed) == curve(whole)

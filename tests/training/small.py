@@ -1,12 +1,15 @@
 """Small real runs for the tests of training."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from sklearn.datasets import load_digits
 
 import anymae
+from anymae.training.trainer import Trainer
 
 ENCODER = anymae.EncoderConfig(width=32, depth=2, heads=2)
 
@@ -44,3 +47,20 @@ def curve(run: anymae.Run) -> list[dict[str, Any]]:
 
 def weights(run: anymae.Run) -> bytes:
     return (run.path / "model" / "model.safetensors").read_bytes()
+
+
+def cut_short(monkeypatch: pytest.MonkeyPatch, looks: int, run: Callable[[], Any]) -> None:
+    """A run that is interrupted after as many looks at its data, just when it has saved."""
+    original, calls = Trainer._look, []
+
+    def look(self: Trainer, line: Any) -> None:
+        original(self, line)
+        calls.append(0)
+        if len(calls) == looks:
+            self._save()
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_look", look)
+        with pytest.raises(KeyboardInterrupt):
+            run()
