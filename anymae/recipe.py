@@ -17,8 +17,8 @@ from anymae.losses import Loss, SquaredLoss
 from anymae.masks import Mask
 from anymae.parts import Part
 from anymae.positions import Position, SinCosPosition
-from anymae.targets import Assignments, Content, Difficulty, Target
-from anymae.teachers import GivenTeacher, NoTeacher, Teacher
+from anymae.targets import Content, Difficulty, Target
+from anymae.teachers import NoTeacher, Teacher
 
 SLOTS = ("views", "position", "mask", "corruption", "decoder", "target", "loss", "teacher", "also")
 
@@ -108,14 +108,14 @@ class Recipe(BaseModel):
                     hint="Use scope=seen, or corruption=mask-token.",
                 )
 
-        targets = [self.target, *(goal.target for goal in self.also)]
-        soft = any(isinstance(target, Assignments) for target in targets)
-        if soft and isinstance(self.teacher, GivenTeacher):
-            raise IncompatibleRecipe(
-                f"recipe {self.name!r}: target=assignments needs a teacher with a copy of the "
-                "student's head, and a pretrained model has none",
-                hint="Use teacher=ema; or target=prototypes, whose codewords follow any teacher.",
-            )
+        for target in (self.target, *(goal.target for goal in self.also)):
+            if target.needs_head and not self.teacher.has_heads:
+                raise IncompatibleRecipe(
+                    f"recipe {self.name!r}: target={target.kind} needs a teacher with a copy of "
+                    "the student's head, and a pretrained model has none",
+                    hint="Use teacher=ema; or target=prototypes, whose codewords follow any "
+                    "teacher.",
+                )
         self._check_difficulty()
 
     def _check_difficulty(self) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from pydantic import Field
@@ -26,6 +26,9 @@ from anymae.tokens import Packed
 
 class Teacher(Part, slot="teacher"):
     """A part that makes a teacher of a student, or none."""
+
+    has_heads: ClassVar[bool] = True
+    """Whether it answers with copies of the student's heads (or the student's own)."""
 
     def build(self, student: Any) -> TeacherNet | None:
         """A teacher of a ``Model``; None: the student's own weights are used."""
@@ -109,6 +112,8 @@ class GivenTeacher(Teacher, kind="given"):
     ``encoder`` is its configuration, read from there when a run starts and kept, so that the
     student can be loaded without it.
     """
+
+    has_heads: ClassVar[bool] = False
 
     path: str | None = None
     encoder: EncoderConfig | None = None

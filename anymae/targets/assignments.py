@@ -36,6 +36,7 @@ class Assignments(Target, kind="assignments"):
     """
 
     copied: ClassVar[bool] = True
+    needs_head: ClassVar[bool] = True
 
     codes: int = Field(default=256, ge=2)
     hidden: int | None = Field(default=None, gt=0)

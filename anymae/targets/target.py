@@ -96,6 +96,8 @@ class Target(Part, slot="target"):
 
     copied: ClassVar[bool] = False
     """Whether a teacher keeps a copy of the goal's decoder and head, to be asked itself."""
+    needs_head: ClassVar[bool] = False
+    """Whether the teacher must have that copy (``Scene.head``)."""
 
     def width(self, adapter: Adapter, encoder: EncoderConfig | None = None) -> int:
         """Numbers predicted for each token. Raises ``IncompatibleRecipe``."""
