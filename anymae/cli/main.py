@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from anymae import __version__
-from anymae.cli import after, catalogue, new_modality, train
+from anymae.cli import after, bench, catalogue, new_modality, train
 from anymae.errors import AnyMAEError
 
 app = typer.Typer(
@@ -24,7 +24,7 @@ app = typer.Typer(
 for command in (train.demo, train.pretrain, train.resume, after.evaluate, after.diagnose,
                 after.finetune, after.embed, after.reconstruct, after.report,
                 catalogue.recipes, catalogue.modalities,
-                catalogue.doctor):  # fmt: skip
+                catalogue.doctor, bench.bench):  # fmt: skip
     app.command()(command)
 app.command("import")(after.import_weights)
 app.command("new-modality")(new_modality.new_modality)

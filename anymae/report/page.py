@@ -71,8 +71,8 @@ def render(records: Sequence[RunRecord]) -> str:
     shared: dict[str, Any] = {"panels": panels(records), "figures": FIGURES}
     if len(records) == 1:
         own = _one(records[0])
-        return _environment().get_template("report.html.j2").render(shared | own)
-    return _environment().get_template("comparison.html.j2").render(shared | _several(records))
+        return environment().get_template("report.html.j2").render(shared | own)
+    return environment().get_template("comparison.html.j2").render(shared | _several(records))
 
 
 def _one(record: RunRecord) -> dict[str, Any]:
@@ -180,7 +180,8 @@ def _commands(record: RunRecord) -> dict[str, str]:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates, which escape everything."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(

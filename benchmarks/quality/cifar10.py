@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -60,11 +61,13 @@ def measure(data: Path, steps: int, out: Path) -> dict[str, Any]:
     }
 
 
-def main() -> None:
+RUNS = (("cifar10",),)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """See the module's docstring."""
-    benchmark = Benchmark("cifar10", __doc__)
-    benchmark.option("--steps", type=int, default=4000)
-    options = benchmark.parser.parse_args()
+    benchmark = Benchmark("cifar10", __doc__, steps=4000)
+    options = benchmark.parse(arguments)
     result = measure(options.data, options.steps, options.out)
     benchmark.record(options, result)
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -132,12 +133,14 @@ def _over_seeds(found: list[dict[str, float]]) -> dict[str, float]:
     }
 
 
-def main() -> None:
+RUNS = (("graph_nodes",),)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """See the module's docstring."""
-    benchmark = Benchmark("cora", __doc__)
-    benchmark.option("--steps", type=int, default=300)
+    benchmark = Benchmark("cora", __doc__, steps=300)
     benchmark.option("--seeds", type=int, default=20)
-    options = benchmark.parser.parse_args()
+    options = benchmark.parse(arguments)
     result = measure(options.data, options.steps, options.seeds, options.out)
     benchmark.record(options, result)
 

@@ -12,6 +12,7 @@ sounds alone and of images alone.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,12 +111,14 @@ def judge(
     return anymae.evaluate(model, known, asked)
 
 
-def main() -> None:
+RUNS = (("fsdd",),)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """See the module's docstring."""
-    benchmark = Benchmark("digits", __doc__)
-    benchmark.option("--steps", type=int, default=600)
+    benchmark = Benchmark("digits", __doc__, steps=600)
     benchmark.option("--seed", type=int, default=0)
-    options = benchmark.parser.parse_args()
+    options = benchmark.parse(arguments)
     result = measure(options.data, options.steps, options.seed, options.out)
     benchmark.record(options, result)
 

@@ -11,6 +11,7 @@ whole.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,13 +74,15 @@ def measure(data: Path, steps: int, tune: bool, out: Path, seed: int) -> dict[st
     }
 
 
-def main() -> None:
+RUNS = (("etth1/ETTh1.csv",),)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """See the module's docstring."""
-    benchmark = Benchmark("etth1", __doc__)
-    benchmark.option("--steps", type=int, default=600)
+    benchmark = Benchmark("etth1", __doc__, steps=600)
     benchmark.option("--tune", action="store_true")
     benchmark.option("--seed", type=int, default=0)
-    options = benchmark.parser.parse_args()
+    options = benchmark.parse(arguments)
     result = measure(options.data, options.steps, options.tune, options.out, options.seed)
     benchmark.record(options, result)
 

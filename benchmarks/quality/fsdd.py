@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -86,12 +87,14 @@ def measure(data: Path, steps: int, seed: int, out: Path) -> dict[str, Any]:
     }
 
 
-def main() -> None:
+RUNS = (("fsdd",),)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """See the module's docstring."""
-    benchmark = Benchmark("fsdd", __doc__)
-    benchmark.option("--steps", type=int, default=600)
+    benchmark = Benchmark("fsdd", __doc__, steps=600)
     benchmark.option("--seeds", type=int, default=1)
-    options = benchmark.parser.parse_args()
+    options = benchmark.parse(arguments)
     runs = [
         measure(options.data, options.steps, seed, options.out / f"seed{seed}")
         for seed in range(options.seeds)

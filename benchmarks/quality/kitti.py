@@ -11,6 +11,7 @@ sector. Encoder 96 x 4 with windows of 16 voxels, voxels of 0.5 m, of which 70 %
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -140,11 +141,13 @@ def measure(data: Path, steps: int, out: Path) -> dict[str, Any]:
     }
 
 
-def main() -> None:
+RUNS = (("lidar_sweeps",),)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """See the module's docstring."""
-    benchmark = Benchmark("kitti", __doc__)
-    benchmark.option("--steps", type=int, default=1500)
-    options = benchmark.parser.parse_args()
+    benchmark = Benchmark("kitti", __doc__, steps=1500)
+    options = benchmark.parse(arguments)
     result = measure(options.data, options.steps, options.out)
     benchmark.record(options, result)
 

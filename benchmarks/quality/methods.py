@@ -15,7 +15,7 @@ but moving averages follow faster (0.98 to 0.999), as runs are short. Intervals 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -220,14 +220,16 @@ def _cell(row: Mapping[str, Any]) -> str:
     return f"**{text}**" if low > 0 or high < 0 else text
 
 
-def main() -> None:
+RUNS = ((".",),)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """See the module's docstring."""
-    benchmark = Benchmark("methods", __doc__)
+    benchmark = Benchmark("methods", __doc__, steps=300)
     benchmark.option("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     benchmark.option("--recipes", nargs="+", default=list(RECIPES))
-    benchmark.option("--steps", type=int, default=300)
     benchmark.option("--seeds", type=int, default=2)
-    options = benchmark.parser.parse_args()
+    options = benchmark.parse(arguments)
     found = measure(options)
     print(table(found))
     benchmark.record(options, {"encoder": ENCODER.model_dump(), "tasks": found})

@@ -10,6 +10,7 @@ the test part occur nowhere in training, and no single frame tells the motion.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,11 +69,13 @@ def measure(data: Path, steps: int, out: Path) -> dict[str, Any]:
     }
 
 
-def main() -> None:
+RUNS = (("moving_glyphs",),)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """See the module's docstring."""
-    benchmark = Benchmark("moving_glyphs", __doc__)
-    benchmark.option("--steps", type=int, default=2000)
-    options = benchmark.parser.parse_args()
+    benchmark = Benchmark("moving_glyphs", __doc__, steps=2000)
+    options = benchmark.parse(arguments)
     result = measure(options.data, options.steps, options.out)
     benchmark.record(options, result)
 

@@ -13,6 +13,7 @@ the area under the ROC curve for death in hospital, of frozen features and of th
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -103,14 +104,16 @@ def area(labels: NDArray[np.int64], chances: torch.Tensor) -> float:
     return float(Accuracy().details(torch.from_numpy(labels), guess)["auc"])
 
 
-def main() -> None:
+RUNS = (("physionet2012/physionet2012_set_a.npz",),)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """See the module's docstring."""
-    benchmark = Benchmark("physionet", __doc__)
-    benchmark.option("--steps", type=int, default=400)
+    benchmark = Benchmark("physionet", __doc__, steps=400)
     benchmark.option("--static", action="store_true")
     benchmark.option("--tunings", type=int, default=0)
     benchmark.option("--seed", type=int, default=0)
-    options = benchmark.parser.parse_args()
+    options = benchmark.parse(arguments)
     benchmark.record(options, measure(options))
 
 

@@ -10,6 +10,7 @@ each 882 to 1,720 ``points`` (x, y, z in mm, velocity in mm/s, intensity), their
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -69,11 +70,13 @@ def measure(data: Path, steps: int, out: Path) -> dict[str, Any]:
     }
 
 
-def main() -> None:
+RUNS = (("radhar",),)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """See the module's docstring."""
-    benchmark = Benchmark("radhar", __doc__)
-    benchmark.option("--steps", type=int, default=400)
-    options = benchmark.parser.parse_args()
+    benchmark = Benchmark("radhar", __doc__, steps=400)
+    options = benchmark.parse(arguments)
     result = measure(options.data, options.steps, options.out)
     benchmark.record(options, result)
 

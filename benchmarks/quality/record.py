@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import anymae
+from anymae.benchmarks.budgets import BUDGETS
 from anymae.benchmarks.speed.machine import machine
 from anymae.data.sources import open_source
 from anymae.evaluation.judging import Judge, Truth
@@ -24,32 +25,45 @@ from anymae.evaluation.scores import Score, Scores
 from anymae.evaluation.views import random_twin, standardised
 from anymae.report.artifacts import save_scores
 
-_PLACES = ("data", "out", "json")
-"""Arguments that say where things lie: they differ from machine to machine."""
+_UNSAID = ("data", "out", "json", "budget", "help")
+"""Arguments that a record leaves out: where things lie differs from machine to machine, and what a
+budget decides is said by itself."""
 
 
 class Benchmark:
-    """A command line with ``DATA``, ``--out`` and ``--json``, and the record of what came of it.
+    """A command line with ``DATA``, ``--steps``, ``--budget``, ``--out`` and ``--json``, and the
+    record of what came of it.
 
-    ``name`` is the module's, without its package; ``doc`` the module's docstring.
+    ``name`` is the module's, without its package; ``doc`` the module's docstring; ``steps`` are
+    taken within the budget ``laptop``.
     """
 
-    def __init__(self, name: str, doc: str | None) -> None:
-        self.name = name
+    def __init__(self, name: str, doc: str | None, steps: int) -> None:
+        self.name, self.steps = name, steps
         self.parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
         self.parser.add_argument("data", type=Path)
         self.parser.add_argument("--out", type=Path, default=Path("runs") / name)
         self.parser.add_argument("--json", type=Path)
+        self.parser.add_argument("--steps", type=int)
+        self.parser.add_argument("--budget", choices=BUDGETS, default="laptop")
 
     def option(self, *names: str, **kind: Any) -> None:
         """One more argument, as ``argparse`` takes it."""
         self.parser.add_argument(*names, **kind)
 
+    def parse(self, arguments: Sequence[str] | None) -> argparse.Namespace:
+        """The options in ``arguments`` (None: of this process), with the budget's steps where none
+        are given."""
+        options = self.parser.parse_args(arguments)
+        if options.steps is None:
+            options.steps = max(1, round(self.steps * BUDGETS[options.budget].steps))
+        return options
+
     def command(self, options: argparse.Namespace) -> str:
         """The command that gives this result again, wherever the data lie."""
         words = ["python", "-m", f"anymae.benchmarks.quality.{self.name}", "DATA"]
         for action in self.parser._actions:
-            if action.dest not in (*_PLACES, "help"):
+            if action.dest not in _UNSAID:
                 words += _words(action, getattr(options, action.dest))
         return " ".join(words)
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -135,13 +136,15 @@ def measure(data: Path, name: str, options: argparse.Namespace) -> dict[str, Any
     }
 
 
-def main() -> None:
+RUNS = (("tabular",),)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """See the module's docstring."""
-    benchmark = Benchmark("tables", __doc__)
+    benchmark = Benchmark("tables", __doc__, steps=1500)
     benchmark.option("--tables", nargs="+", choices=LABELS, default=list(LABELS))
-    benchmark.option("--steps", type=int, default=1500)
     benchmark.option("--seeds", type=int, default=1)
-    options = benchmark.parser.parse_args()
+    options = benchmark.parse(arguments)
     found = {}
     for name in options.tables:
         found[name] = measure(options.data, name, options)

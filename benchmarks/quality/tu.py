@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -111,13 +112,16 @@ def measure(data: Path, name: str, steps: int, seeds: int, out: Path) -> dict[st
     }
 
 
-def main() -> None:
+NAMES = ("mutag", "proteins", "nci1", "imdb_binary")
+RUNS = tuple(("graph_tu", name) for name in NAMES)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """See the module's docstring."""
-    benchmark = Benchmark("tu", __doc__)
-    benchmark.option("name", choices=("mutag", "proteins", "nci1", "imdb_binary"))
-    benchmark.option("--steps", type=int, default=500)
+    benchmark = Benchmark("tu", __doc__, steps=500)
+    benchmark.option("name", choices=NAMES)
     benchmark.option("--seeds", type=int, default=5)
-    options = benchmark.parser.parse_args()
+    options = benchmark.parse(arguments)
     result = measure(options.data, options.name, options.steps, options.seeds, options.out)
     benchmark.record(options, result)
 

@@ -15,6 +15,7 @@ are those same channels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,13 +111,15 @@ def pooled(model: anymae.Model, series: Array) -> torch.Tensor:
     return torch.cat(rows, 1)
 
 
-def main() -> None:
+RUNS = tuple(("ts_classification", name) for name in sorted(COMPRESSED))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """See the module's docstring."""
-    benchmark = Benchmark("ucr", __doc__)
+    benchmark = Benchmark("ucr", __doc__, steps=800)
     benchmark.option("set", choices=sorted(COMPRESSED))
-    benchmark.option("--steps", type=int, default=800)
     benchmark.option("--seeds", type=int, default=3)
-    options = benchmark.parser.parse_args()
+    options = benchmark.parse(arguments)
     runs = [
         measure(options.data, options.set, options.steps, options.out / f"seed{seed}", seed)
         for seed in range(options.seeds)

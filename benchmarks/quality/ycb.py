@@ -15,6 +15,7 @@ scan's middle is given as a feature. Settings were chosen on views 16 to 19 of t
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,12 +102,14 @@ def measure(data: Path, steps: int, seed: int, out: Path) -> dict[str, Any]:
     }
 
 
-def main() -> None:
+RUNS = (("ycb_scans",),)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """See the module's docstring."""
-    benchmark = Benchmark("ycb", __doc__)
-    benchmark.option("--steps", type=int, default=2000)
+    benchmark = Benchmark("ycb", __doc__, steps=2000)
     benchmark.option("--seed", type=int, default=0)
-    options = benchmark.parser.parse_args()
+    options = benchmark.parse(arguments)
     result = measure(options.data, options.steps, options.seed, options.out)
     benchmark.record(options, result)
 

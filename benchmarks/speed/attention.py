@@ -1,24 +1,20 @@
-"""Plain against fused attention on this CPU: what kernels/attention/dispatch.py rests on.
+"""Plain against fused attention on this CPU, forward and backward of one layer.
 
-    python -m anymae.benchmarks.speed.attention [--rounds 9] [--threads 1] [--json FILE]
-
-Forward and backward of one layer; a ratio above 1 means that plain products are faster.
+``kernels/attention/dispatch.py`` rests on it; a ratio above 1 means that plain products are faster.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from anymae.benchmarks.speed.machine import machine
+from anymae.benchmarks.budgets import Budget
 from anymae.benchmarks.speed.measure import interleaved, median_ratio
+from anymae.benchmarks.speed.record import kept
 from anymae.kernels.attention import dense
 
 SHAPES = {
@@ -45,38 +41,17 @@ def layer(
     return run
 
 
-def compare(rounds: int, threads: int) -> dict[str, Any]:
-    """Milliseconds and ratios of both bodies at every shape and number format."""
+def run(budget: Budget, out: Path) -> dict[str, Any]:
+    """Milliseconds and ratios of both bodies at every shape and number format; keeps
+    ``attention.json`` in ``out``."""
     rows = {}
     for name, shape in SHAPES.items():
         for dtype in (torch.float32, torch.bfloat16):
             bodies = {"plain": dense.plain, "fused": dense.fused}
             steps = {k: layer(shape, dtype, body) for k, body in bodies.items()}
-            seconds = interleaved(steps, rounds, threads)
-            rows[f"{name}, {str(dtype)[6:]}"] = {
-                **{f"{k}_ms": 1e3 * statistics.median(v) for k, v in seconds.items()},
-                "plain_over_fused": median_ratio(seconds["plain"], seconds["fused"]),
-            }
-    return {"rounds": rounds, "threads": threads, "machine": machine(), "rows": rows}
-
-
-def main() -> None:
-    """See the module's docstring."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    result = compare(options.rounds, options.threads)
-    for name, row in result["rows"].items():
-        print(
-            f"{name:26s} plain {row['plain_ms']:7.1f} ms  fused {row['fused_ms']:7.1f} ms  "
-            f"plain is {row['plain_over_fused']:.2f}x"
-        )
-    if options.json:
-        command = f"python -m anymae.benchmarks.speed.attention {' '.join(sys.argv[1:])}"
-        options.json.write_text(json.dumps({"command": command, **result}, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+            seconds = interleaved(steps, budget.rounds, threads=1)
+            found = {f"{k}_ms": 1e3 * statistics.median(v) for k, v in seconds.items()}
+            found["plain_over_fused"] = median_ratio(seconds["plain"], seconds["fused"])
+            rows[f"{name}, {str(dtype)[6:]}"] = found
+            print(f"{name}, {dtype}: plain is {found['plain_over_fused']:.2f}x fused", flush=True)
+    return kept({"rounds": budget.rounds, "rows": rows}, "attention", out)

@@ -11,26 +11,40 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
 
+CPU = torch.device("cpu")
+
 
 def interleaved(
-    steps: Mapping[str, Callable[[], None]], rounds: int, threads: int
+    steps: Mapping[str, Callable[[], None]],
+    rounds: int,
+    threads: int,
+    device: torch.device = CPU,
 ) -> dict[str, list[float]]:
     """Seconds of each candidate's step in each round, after one warm-up step each."""
     torch.set_num_threads(threads)
-    clock = time.process_time if threads == 1 else time.perf_counter
+    on_cpu = device.type == "cpu"
+    clock = time.process_time if on_cpu and threads == 1 else time.perf_counter
+    finish = _nothing if on_cpu else partial(torch.accelerator.synchronize, device)
     for step in steps.values():
         step()
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(rounds):
         for name, step in steps.items():
+            finish()
             start = clock()
             step()
+            finish()
             seconds[name].append(clock() - start)
     return seconds
+
+
+def _nothing() -> None:
+    """A processor is finished when a call returns."""
 
 
 def median_ratio(ours: list[float], theirs: list[float]) -> float:
@@ -46,8 +60,11 @@ def peak_mib(module: str, *arguments: str) -> float:
     return float(done.stdout.strip().splitlines()[-1])
 
 
-def own_peak_mib() -> float:
-    """Peak resident memory of this process so far, in MiB (getrusage counts a parent's too)."""
+def own_peak_mib(device: torch.device = CPU) -> float:
+    """Peak memory of this process so far, in MiB: resident (getrusage counts a parent's too), or
+    allocated on a GPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
     status = Path("/proc/self/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) / 1024

@@ -1,16 +1,15 @@
-"""anymae's training step on random pixels, tokenization and masking included."""
+"""anymae's training step on any modality, tokenization and masking included."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
-import numpy as np
 import torch
 
-from anymae.benchmarks.speed.shapes import ImageShape
+from anymae.adapter import Adapter
 from anymae.config import TrainingConfig, with_overrides
 from anymae.encoder import EncoderConfig
-from anymae.modalities.image.adapter import ImageAdapter
 from anymae.model import Model
 from anymae.precision import Precision, autocast
 from anymae.registry import recipe
@@ -18,36 +17,27 @@ from anymae.training.optim import adamw
 
 
 def training_step(
-    shape: ImageShape, precision: Precision, decoder: str = "self"
+    adapter: Adapter,
+    samples: Sequence[Any],
+    encoder: EncoderConfig,
+    precision: Precision,
+    device: torch.device,
+    method: str = "mae",
+    **settings: Any,
 ) -> Callable[[], None]:
-    """A step of the ``mae`` recipe, from a batch of float images to updated weights."""
-    pixels = np.random.default_rng(0).standard_normal(
-        (shape.batch, shape.side, shape.side, 3), dtype=np.float32
-    )
-    adapter = ImageAdapter(
-        patch_size=(shape.patch, shape.patch),
-        image_size=(shape.side, shape.side),
-        channels=3,
-        channel_axis="last",
-        mean=(0.0, 0.0, 0.0),
-        std=(1.0, 1.0, 1.0),
-    )
-    sized = {
-        "decoder": decoder,
-        "decoder.width": shape.decoder_width,
-        "decoder.depth": shape.decoder_depth,
-        "decoder.heads": shape.decoder_heads,
-    }
-    method = with_overrides(recipe("mae"), sized, "benchmark")
-    encoder = EncoderConfig(width=shape.width, depth=shape.depth, heads=shape.heads)
-    model = Model(adapter, method, encoder).train()
+    """A step from a batch of raw samples to updated weights. ``adapter`` is fitted; ``settings``
+    are dotted settings of the recipe."""
+    chosen = with_overrides(recipe(method), settings, "benchmark")
+    model = Model(adapter, chosen, encoder).train().to(device)
     optimiser = adamw(model, TrainingConfig())
-    keys = torch.arange(shape.batch)
+    for group in optimiser.param_groups:
+        group["lr"] = 1e-4
+    keys = torch.arange(len(samples))
 
     def step() -> None:
-        packed = adapter.batch_tokenize(list(pixels)).with_keys(keys)
-        roles = method.mask.draw(packed)
-        with autocast(torch.device("cpu"), precision):
+        packed = adapter.batch_tokenize(samples).with_keys(keys).to(device)
+        roles = chosen.mask.draw(packed)
+        with autocast(device, precision):
             output = model(packed, roles)
         (output.loss / output.count).backward()
         optimiser.step()

@@ -26,7 +26,9 @@ from anymae.modalities.audio.waveforms import torchaudio_module
 FLOOR = torch.finfo(torch.float32).eps
 """Smallest power whose logarithm is taken: about that of 16-bit rounding."""
 PREEMPHASIS = 0.97
-_FRAMES_AT_ONCE = 1 << 16
+_AT_ONCE = {"cpu": 512}
+"""Frames transformed together: on a CPU what its caches hold, thrice as fast as all at once."""
+_MOST_AT_ONCE = 1 << 16
 _LONGEST_FFT = 1 << 14
 
 
@@ -66,7 +68,8 @@ class FrontEnd:
         for waveform, count in zip(waveforms, counts, strict=True):
             begins.append(start + self.hop * torch.arange(count))
             start += len(waveform)
-        found = [self._of_frames(flat, at) for at in torch.cat(begins).split(_FRAMES_AT_ONCE)]
+        at_once = _AT_ONCE.get(flat.device.type, _MOST_AT_ONCE)
+        found = [self._of_frames(flat, at) for at in torch.cat(begins).split(at_once)]
         return torch.cat(found)
 
     def _of_frames(self, flat: Tensor, begins: Tensor) -> Tensor:
@@ -76,7 +79,8 @@ class FrontEnd:
             frames = frames - frames.mean(1, keepdim=True)
             before = torch.cat([frames[:, :1], frames[:, :-1]], 1)
             frames = frames - PREEMPHASIS * before
-        power = torch.fft.rfft(frames * window, _fft_length(self)).abs().square()
+        waves = torch.fft.rfft(frames * window, _fft_length(self))
+        power = waves.real.square() + waves.imag.square()
         return (power @ bank).clamp(min=FLOOR).log()
 
     def sound(self, log_mel: Tensor, iterations: int) -> Tensor:

@@ -318,4 +318,4 @@ class VideoAdapter(Adapter):
         """(B, T, H, W, C) raw to standardised."""
         mean = torch.tensor(self.fitted("mean"), device=pixels.device)
         scale = 1 / torch.tensor(self.fitted("std"), device=pixels.device)
-        return (pixels.float() - mean) * scale
+        return (pixels.float() - mean).mul_(scale)

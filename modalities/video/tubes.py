@@ -21,8 +21,8 @@ def cut(clips: Tensor, tube: Tube) -> Tensor:
     """(B, T, H, W, C) to (B n, t p q C), ordered by time, row and column; channels vary fastest.
     Where T is no multiple of t the last tubes end in zeros."""
     t, p, q = tube
-    missing = -clips.shape[1] % t
-    clips = F.pad(clips, (0, 0, 0, 0, 0, 0, 0, missing))
+    if missing := -clips.shape[1] % t:
+        clips = F.pad(clips, (0, 0, 0, 0, 0, 0, 0, missing))
     return rearrange(
         clips, "b (n t) (h p) (w q) c -> (b n h w) (t p q c)", t=t, p=p, q=q
     ).contiguous()

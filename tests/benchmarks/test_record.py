@@ -18,9 +18,8 @@ NAMES = sorted(
 
 
 def benchmark() -> Benchmark:
-    found = Benchmark("toy", "What it does.\n\nMore.")
+    found = Benchmark("toy", "What it does.\n\nMore.", steps=50)
     found.option("name")
-    found.option("--steps", type=int, default=5)
     found.option("--tables", nargs="+", default=["a", "b"])
     found.option("--tune", action="store_true")
     return found
@@ -28,22 +27,22 @@ def benchmark() -> Benchmark:
 
 def test_the_command_names_settings_and_no_place():
     toy = benchmark()
-    options = toy.parser.parse_args(
+    options = toy.parse(
         ["/somewhere/data", "x", "--out", "/scratch/o", "--json", "/scratch/r.json", "--tune"]
     )
-    expected = "python -m anymae.benchmarks.quality.toy DATA x --steps 5 --tables a b --tune"
+    expected = "python -m anymae.benchmarks.quality.toy DATA x --steps 50 --tables a b --tune"
     assert toy.command(options) == expected
 
 
 def test_a_setting_not_asked_for_is_left_out():
-    options = benchmark().parser.parse_args(["data", "x", "--tables", "c"])
-    expected = "python -m anymae.benchmarks.quality.toy DATA x --steps 5 --tables c"
+    options = benchmark().parse(["data", "x", "--tables", "c"])
+    expected = "python -m anymae.benchmarks.quality.toy DATA x --steps 50 --tables c"
     assert benchmark().command(options) == expected
 
 
 def test_the_record_holds_command_result_and_machine(tmp_path, capsys):
     toy = benchmark()
-    options = toy.parser.parse_args(["data", "x", "--json", str(tmp_path / "r.json")])
+    options = toy.parse(["data", "x", "--json", str(tmp_path / "r.json")])
     toy.record(options, {"accuracy": 0.5})
     record = json.loads((tmp_path / "r.json").read_text())
     assert record == json.loads(capsys.readouterr().out)
@@ -64,6 +63,13 @@ def test_rows_hold_the_details_asked_for():
         "random_init": {"value": 3.0, "interval": [2.0, 4.0], "mae": 1.5},
     }
     assert shown(scores[0]) == {"value": 1.0, "interval": [0.0, 2.0]}
+
+
+def test_a_budget_says_how_many_steps():
+    toy = benchmark()
+    assert toy.parse(["data", "x", "--budget", "paper"]).steps == 5000
+    assert toy.parse(["data", "x", "--budget", "smoke"]).steps == 1
+    assert toy.parse(["data", "x", "--budget", "smoke", "--steps", "7"]).steps == 7
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -16,10 +16,10 @@ from torch import Tensor
 def plain(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
     """q (B, Lq, H, D), k and v (B, Lk, H, D), bias (B, 1, Lk) added to scores: (B, Lq, H, D)."""
     samples, length, heads, size = q.shape
-    q, k, v = (_heads_first(x) for x in (q * size**-0.5, k, v))
-    scores = torch.bmm(q, k.transpose(1, 2))
-    if bias is not None:
-        scores = scores + bias.repeat_interleave(heads, 0)
+    q, k, v = (_heads_first(x) for x in (q, k, v))
+    added = q.new_zeros(1, 1, 1) if bias is None else bias.repeat_interleave(heads, 0)
+    beta, alpha = float(bias is not None), size**-0.5
+    scores = torch.baddbmm(added, q, k.transpose(1, 2), beta=beta, alpha=alpha)
     mixed = torch.bmm(scores.softmax(-1), v)
     return mixed.view(samples, heads, length, size).transpose(1, 2)
 
