@@ -1,0 +1,96 @@
+"""Edge attention in plain torch, on any device.
+
+Scores are products taken along the edges a portion at a time; what tokens read is summed by
+``embedding_bag``, whose bags are the edges at one end. Nothing of size E D is ever stored, and the
+backward pass, written by hand, consists of the same two operations.
+
+Shapes: T tokens, E edges, H heads, D numbers a head.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from anymae.kernels.edge_attention.adjacency import Adjacency, Csr
+
+AT_ONCE = {"cpu": 1 << 18}
+"""Products that are held at once: on a CPU what its caches hold, elsewhere 2 ** 25."""
+
+
+def edge_attention(
+    q: Tensor, k: Tensor, v: Tensor, graph: Adjacency, bias: Tensor | None = None
+) -> Tensor:
+    """As ``reference.edge_attention``, in float32 whatever the inputs are. Not twice
+    differentiable."""
+    mixed = _EdgeAttention.apply(q.float(), k.float(), v.float(), bias, graph)
+    return mixed.to(v.dtype)
+
+
+class _EdgeAttention(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, graph: Adjacency
+    ) -> Tensor:
+        source, to = graph.pairs
+        scores = _products(q, to, k, source) * q.shape[-1] ** -0.5
+        if bias is not None:
+            scores += bias
+        share = _softmax(scores, to, len(q))
+        mixed = _sums(share, v, graph.incoming)
+        ctx.save_for_backward(q, k, v, share, mixed)
+        ctx.graph = graph
+        ctx.bias_type = None if bias is None else bias.dtype
+        return mixed
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        q, k, v, share, mixed = ctx.saved_tensors
+        graph: Adjacency = ctx.graph
+        source, to = graph.pairs
+        mean = (grad * mixed).sum(-1)
+        grad_score = share * (_products(grad, to, v, source) - mean.index_select(0, to))
+        grad_bias = None if ctx.bias_type is None else grad_score.to(ctx.bias_type)
+        scaled = grad_score * q.shape[-1] ** -0.5
+        grad_q, grad_k = _sums(scaled, k, graph.incoming), _sums(scaled, q, graph.outgoing)
+        return grad_q, grad_k, _sums(share, grad, graph.outgoing), grad_bias, None
+
+
+def _products(a: Tensor, of_a: Tensor, b: Tensor, of_b: Tensor) -> Tensor:
+    """(E, H): the scalar products of rows ``of_a`` of a and ``of_b`` of b, both (T, H, D)."""
+    step = max(1, AT_ONCE.get(a.device.type, 1 << 25) // max(1, a[:1].numel()))
+    found = a.new_empty(len(of_a), a.shape[1])
+    for first in range(0, len(of_a), step):
+        some = slice(first, first + step)
+        product = a.index_select(0, of_a[some]).mul_(b.index_select(0, of_b[some]))
+        torch.sum(product, -1, out=found[some])
+    return found
+
+
+def _sums(weight: Tensor, x: Tensor, csr: Csr) -> Tensor:
+    """(T, H, D): the rows of x (T, H, D) at the other end of each token's edges, weighted (E, H)
+    and added. Every head of a token is a bag of its own."""
+    tokens, heads, size = x.shape
+    head = torch.arange(heads, device=x.device)[:, None]
+    rows = (csr.other * heads + head).flatten()
+    starts = (csr.start[:-1] + len(csr.other) * head).flatten()
+    weights = weight.index_select(0, csr.edge).T.flatten()
+    table = x.reshape(tokens * heads, size)
+    found = F.embedding_bag(rows, table, starts, mode="sum", per_sample_weights=weights)
+    return found.view(heads, tokens, size).transpose(0, 1)
+
+
+def _softmax(scores: Tensor, to: Tensor, tokens: int) -> Tensor:
+    """(E, H) over the edges that enter the same token; zeros where all of them are hidden."""
+    place = to[:, None].expand_as(scores)
+    largest = scores.new_full((tokens, scores.shape[1]), float("-inf"))
+    largest = largest.scatter_reduce(0, place, scores, "amax")
+    largest.masked_fill_(largest.isneginf(), 0.0)
+    weights = (scores - largest.index_select(0, to)).exp()
+    total = weights.new_zeros(tokens, scores.shape[1]).index_add(0, to, weights)
+    return weights / total.masked_fill_(total == 0, 1.0).index_select(0, to)
