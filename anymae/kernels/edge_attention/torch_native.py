@@ -1,8 +1,8 @@
 """Edge attention in plain torch, on any device.
 
 Scores are products taken along the edges a portion at a time; what tokens read is summed by
-``embedding_bag``, whose bags are the edges at one end. Nothing of size E D is ever stored, and the
-backward pass, written by hand, consists of the same two operations.
+``embedding_bag``, whose bags are the edges at one end: every number has one writer, on any device.
+Nothing of size E D is ever stored, and the backward pass, by hand, consists of the same two steps.
 
 Shapes: T tokens, E edges, H heads, D numbers a head.
 """
@@ -40,7 +40,7 @@ class _EdgeAttention(torch.autograd.Function):
         scores = _products(q, to, k, source) * q.shape[-1] ** -0.5
         if bias is not None:
             scores += bias
-        share = _softmax(scores, to, len(q))
+        share = _softmax(scores, to, graph.incoming)
         mixed = _sums(share, v, graph.incoming)
         ctx.save_for_backward(q, k, v, share, mixed)
         ctx.graph = graph
@@ -85,12 +85,10 @@ def _sums(weight: Tensor, x: Tensor, csr: Csr) -> Tensor:
     return found.view(heads, tokens, size).transpose(0, 1)
 
 
-def _softmax(scores: Tensor, to: Tensor, tokens: int) -> Tensor:
+def _softmax(scores: Tensor, to: Tensor, csr: Csr) -> Tensor:
     """(E, H) over the edges that enter the same token; zeros where all of them are hidden."""
-    place = to[:, None].expand_as(scores)
-    largest = scores.new_full((tokens, scores.shape[1]), float("-inf"))
-    largest = largest.scatter_reduce(0, place, scores, "amax")
+    largest = F.embedding_bag(csr.edge, scores, csr.start[:-1], mode="max")
     largest.masked_fill_(largest.isneginf(), 0.0)
-    weights = (scores - largest.index_select(0, to)).exp()
-    total = weights.new_zeros(tokens, scores.shape[1]).index_add(0, to, weights)
-    return weights / total.masked_fill_(total == 0, 1.0).index_select(0, to)
+    weights = (scores - largest.index_select(0, to)).exp_()
+    total = F.embedding_bag(csr.edge, weights, csr.start[:-1], mode="sum")
+    return weights.div_(total.masked_fill_(total == 0, 1.0).index_select(0, to))
