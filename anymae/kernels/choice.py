@@ -13,6 +13,9 @@ from typing import NamedTuple
 
 import torch
 
+INSTALLED = find_spec("triton") is not None
+INTERPRETED = environ.get("TRITON_INTERPRET") == "1"
+
 
 class Choice(NamedTuple):
     """How an operation will be computed: ``body`` names the file, ``why`` is one sentence."""
@@ -23,9 +26,9 @@ class Choice(NamedTuple):
 
 def triton_or(other: str, device: torch.device) -> Choice:
     """``triton`` where its kernels can run on ``device``, else ``other``."""
-    if find_spec("triton") is None:
+    if not INSTALLED:
         return Choice(other, "Triton is not installed")
-    if environ.get("TRITON_INTERPRET") == "1":
+    if INTERPRETED:
         return Choice("triton", "TRITON_INTERPRET=1: through the interpreter, slow, for proofs")
     if device.type == "cuda":
         return Choice("triton", "a CUDA device, and Triton is installed")

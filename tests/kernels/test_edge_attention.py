@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from anymae.kernels import choice
 from anymae.kernels.attention import reference as full_reference
 from anymae.kernels.edge_attention import Adjacency, choose, edge_attention, reference, torch_native
 from anymae.kernels.segments import Segments
@@ -257,6 +258,17 @@ def test_torch_knows_the_operator(body, device):
     torch.library.opcheck(operator, (*leaves, list(graph.incoming), list(graph.outgoing)))
 
 
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated")  # torch.compile does
+@every_way()
+def test_it_compiles_into_one_graph(body, device):
+    nodes, edges = CASES["unordered"]
+    inputs = [x.contiguous().to(device) for x in tensors(nodes, edges, True)]
+    weight, graph = torch.randn(nodes, HEADS, SIZE), Adjacency(edges.to(device), nodes)
+    wanted = value_and_gradients(attend(body), graph, inputs, weight)
+    whole = torch.compile(attend(body), fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(value_and_gradients(whole, graph, inputs, weight), wanted)
+
+
 # The order of edges
 
 
@@ -280,5 +292,5 @@ def test_an_adjacency_is_sorted_once():
 
 
 def test_a_cpu_takes_torch(monkeypatch):
-    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    monkeypatch.setattr(choice, "INTERPRETED", False)
     assert choose(torch.device("cpu")).body == "torch_native"

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anymae.kernels import choice
 from anymae.kernels.neighbours import choose, reference, torch_native
 
 from ..toys import equal, ragged, segments
@@ -81,6 +82,13 @@ def test_equal_points_are_all_chosen_once(body, device):
 
 
 @every_way()
+def test_the_earliest_of_many_equals_is_chosen(body, device):
+    points, cut = torch.ones(2100, 3, device=device), segments([2100])
+    assert search(body).farthest_points(points, cut, torch.tensor([3])).tolist() == [0, 1, 2]
+    assert search(body).nearest(points, cut, points[:1], segments([1]), 3).tolist() == [[0, 1, 2]]
+
+
+@every_way()
 def test_a_sample_does_not_depend_on_its_batch(body, device):
     lengths = [33, 5, 40, 33, 2, 64]
     points = cloud(lengths, 3, 5, whole=False).to(device)
@@ -123,5 +131,5 @@ def test_blocks_never_hold_much_more_than_their_points():
 
 
 def test_a_cpu_takes_torch(monkeypatch):
-    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    monkeypatch.setattr(choice, "INTERPRETED", False)
     assert choose(torch.device("cpu")).body == "torch_native"

@@ -84,8 +84,8 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
     ],
 )
 def test_the_choice_is_the_documented_one(monkeypatch, device, installed, interpreted, body):
-    monkeypatch.setattr(choice, "find_spec", lambda name: name if installed else None)
-    monkeypatch.setenv("TRITON_INTERPRET", "1" if interpreted else "0")
+    monkeypatch.setattr(choice, "INSTALLED", installed)
+    monkeypatch.setattr(choice, "INTERPRETED", interpreted)
     chosen = triton_or("other", device)
     assert chosen.body == body
     assert ("interpreter" in chosen.why) == (interpreted and installed)

@@ -5,7 +5,6 @@ Shapes: T tokens, E edges.
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -37,19 +36,23 @@ class Adjacency:
     def __init__(self, pairs: Tensor, tokens: int) -> None:
         self.pairs = pairs
         self.tokens = tokens
+        self._by_end: dict[int, Csr] = {}
 
-    @cached_property
+    @property
     def incoming(self) -> Csr:
         """Edges by the token they enter; ``other`` is where they come from."""
-        return _sorted(self.pairs[1], self.pairs[0], self.tokens)
+        return self._sorted(1)
 
-    @cached_property
+    @property
     def outgoing(self) -> Csr:
         """Edges by the token they leave; ``other`` is where they lead."""
-        return _sorted(self.pairs[0], self.pairs[1], self.tokens)
+        return self._sorted(0)
 
-
-def _sorted(by: Tensor, other: Tensor, tokens: int) -> Csr:
-    ordered, edge = by.sort(stable=True)
-    bounds = torch.arange(tokens + 1, device=by.device)
-    return Csr(torch.searchsorted(ordered, bounds), other.index_select(0, edge), edge)
+    def _sorted(self, end: int) -> Csr:
+        # A dictionary and no cached property: torch.compile cannot trace the lock of the latter.
+        if end not in self._by_end:
+            ordered, edge = self.pairs[end].sort(stable=True)
+            bounds = torch.arange(self.tokens + 1, device=edge.device)
+            other = self.pairs[1 - end].index_select(0, edge)
+            self._by_end[end] = Csr(torch.searchsorted(ordered, bounds), other, edge)
+        return self._by_end[end]

@@ -27,38 +27,45 @@ def edge_attention(
 ) -> Tensor:
     """As ``reference.edge_attention``, in float32 whatever the inputs are. Not twice
     differentiable."""
-    mixed = _EdgeAttention.apply(q.float(), k.float(), v.float(), bias, graph)
+    orders = graph.pairs, graph.incoming, graph.outgoing
+    mixed = _EdgeAttention.apply(q.float(), k.float(), v.float(), bias, *orders)
     return mixed.to(v.dtype)
 
 
 class _EdgeAttention(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, graph: Adjacency
+        ctx: Any,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        bias: Tensor | None,
+        pairs: Tensor,
+        incoming: Csr,
+        outgoing: Csr,
     ) -> Tensor:
-        source, to = graph.pairs
+        source, to = pairs
         scores = _products(q, to, k, source) * q.shape[-1] ** -0.5
         if bias is not None:
             scores += bias
-        share = _softmax(scores, to, graph.incoming)
-        mixed = _sums(share, v, graph.incoming)
-        ctx.save_for_backward(q, k, v, share, mixed)
-        ctx.graph = graph
+        share = _softmax(scores, to, incoming)
+        mixed = _sums(share, v, incoming)
+        ctx.save_for_backward(q, k, v, share, mixed, pairs)
+        ctx.orders = incoming, outgoing
         ctx.bias_type = None if bias is None else bias.dtype
         return mixed
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        q, k, v, share, mixed = ctx.saved_tensors
-        graph: Adjacency = ctx.graph
-        source, to = graph.pairs
+        q, k, v, share, mixed, (source, to) = ctx.saved_tensors
+        incoming, outgoing = ctx.orders
         mean = (grad * mixed).sum(-1)
         grad_score = share * (_products(grad, to, v, source) - mean.index_select(0, to))
         grad_bias = None if ctx.bias_type is None else grad_score.to(ctx.bias_type)
         scaled = grad_score * q.shape[-1] ** -0.5
-        grad_q, grad_k = _sums(scaled, k, graph.incoming), _sums(scaled, q, graph.outgoing)
-        return grad_q, grad_k, _sums(share, grad, graph.outgoing), grad_bias, None
+        grad_q, grad_k = _sums(scaled, k, incoming), _sums(scaled, q, outgoing)
+        return grad_q, grad_k, _sums(share, grad, outgoing), grad_bias, None, None, None
 
 
 def _products(a: Tensor, of_a: Tensor, b: Tensor, of_b: Tensor) -> Tensor:
