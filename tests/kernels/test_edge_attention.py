@@ -130,19 +130,19 @@ def test_inputs_may_lie_in_memory_in_any_way(body, device):
     assert_equal_to_reference(attend(body), device, nodes, edges, inputs)
 
 
+@pytest.mark.parametrize(("row", "step"), [(2**30, 3 * SIZE), (3 * SIZE, 2**30)])
 @every_way()
-def test_places_beyond_two_to_the_31_are_reached(body, device):
-    row = 2**30
+def test_places_beyond_two_to_the_31_are_reached(body, device, row, step):
     torch.utils.deterministic.fill_uninitialized_memory = False  # 4 GiB, of which little is touched
     try:
-        far = torch.empty(2 * row + 3 * SIZE, dtype=torch.bfloat16, device=device)
+        far = torch.empty(2 * (row + step) + 3 * SIZE, dtype=torch.bfloat16, device=device)
     finally:
         torch.utils.deterministic.fill_uninitialized_memory = True
-    inputs = [far.as_strided((3, 1, SIZE), (row, SIZE, 1), i * SIZE) for i in range(3)]
+    inputs = [far.as_strided((3, 3, SIZE), (row, step, 1), i * SIZE) for i in range(3)]
     for x in inputs:
-        x.copy_(torch.randn(3, 1, SIZE))
+        x.copy_(torch.randn(3, 3, SIZE))
     graph = Adjacency(CASES["an-edge-twice"][1].to(device), 3)
-    weight = torch.randn(3, 1, SIZE)
+    weight = torch.randn(3, 3, SIZE)
     found = value_and_gradients(attend(body), graph, inputs, weight)
     wanted = value_and_gradients(attend(body), graph, [x.clone() for x in inputs], weight)
     assert all(map(torch.equal, found, wanted))

@@ -50,7 +50,7 @@ def _forward(
 ):  # fmt: skip
     """Writes ``out`` (T, H, D) and ``logsum`` (T, H), the logarithm of the softmax's sum."""
     token = (tl.program_id(0) // heads).to(tl.int64)
-    head = tl.program_id(0) % heads
+    head = (tl.program_id(0) % heads).to(tl.int64)
     column = tl.arange(0, SIZE)
     inside = column < size
     mine = tl.load(q + token * row + head * step + column, mask=inside, other=0.0)
@@ -92,7 +92,7 @@ def _backward_entering(
     """Writes ``grad_q`` (T, H, D), and of every edge, (E, H), its ``share`` in the token's mixture
     and ``grad_score``: share (g - mean of g), where g is the gradient of the share."""
     token = (tl.program_id(0) // heads).to(tl.int64)
-    head = tl.program_id(0) % heads
+    head = (tl.program_id(0) % heads).to(tl.int64)
     column = tl.arange(0, SIZE)
     inside = column < size
     mine = tl.load(q + token * row + head * step + column, mask=inside, other=0.0)
@@ -143,7 +143,7 @@ def _backward_leaving(
 ):  # fmt: skip
     """Writes ``grad_k`` and ``grad_v`` (T, H, D), from what ``_backward_entering`` left."""
     token = (tl.program_id(0) // heads).to(tl.int64)
-    head = tl.program_id(0) % heads
+    head = (tl.program_id(0) % heads).to(tl.int64)
     column = tl.arange(0, SIZE)
     inside = column < size
     of_key = tl.zeros([SIZE], tl.float32)
