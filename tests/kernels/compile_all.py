@@ -51,15 +51,15 @@ def kind(value: object) -> str:
 
 
 def start_all() -> None:
-    for dtype, tokens, heads, size in [
-        (torch.bfloat16, 5, 3, 64),
-        (torch.float16, 5, 2, 200),
-        (torch.float32, 1, 1, 1),
+    for dtype, tokens, heads, size, biased in [
+        (torch.bfloat16, 5, 3, 64, True),
+        (torch.float16, 5, 2, 200, False),
+        (torch.float32, 1, 1, 1, True),
     ]:
         qkv = torch.zeros(tokens, 3, heads, size, dtype=dtype, requires_grad=True)
         graph = Adjacency(torch.zeros(2, 4, dtype=torch.int64), tokens)
-        for bias in (None, torch.zeros(4, heads, dtype=dtype)):
-            edge_attention(*qkv.unbind(1), graph, bias).sum().backward()
+        bias = torch.zeros(4, heads, dtype=dtype) if biased else None
+        edge_attention(*qkv.unbind(1), graph, bias).sum().backward()
     for lengths, axes, k in (([5, 3], 3, 2), ([1], 1, 1)):
         cut, points = Segments.of_lengths(lengths), torch.zeros(sum(lengths), axes)
         farthest_points(points, cut, cut.lengths)
