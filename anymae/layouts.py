@@ -18,7 +18,7 @@ from torch import Tensor
 
 from anymae.errors import BadConfig
 from anymae.kernels.attention import attention
-from anymae.kernels.edge_attention import edge_attention
+from anymae.kernels.edge_attention import Adjacency, edge_attention
 from anymae.kernels.segments import Segments
 
 
@@ -47,14 +47,14 @@ class Partition:
 
 @dataclass(frozen=True)
 class Graph:
-    """Tokens read along ``pairs`` (2, E), with a ``bias`` (E, blocks, H) added to the scores."""
+    """Tokens read along ``adjacency``, with a ``bias`` (E, blocks, H) added to the scores."""
 
-    pairs: Tensor
+    adjacency: Adjacency
     bias: Tensor | None = None
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, depth: int = 0) -> Tensor:
         bias = None if self.bias is None else self.bias[:, depth]
-        return edge_attention(q, k, v, self.pairs, bias)
+        return edge_attention(q, k, v, self.adjacency, bias)
 
 
 def full(segments: Segments) -> Partition:
@@ -119,4 +119,4 @@ def edges(pairs: Tensor, bias: Tensor | None, of_lead: Segments, of_tokens: Segm
     if bias is not None:
         rest = bias.new_zeros(every.shape[1] - len(bias), *bias.shape[1:])
         bias = torch.cat([bias, rest])
-    return Graph(every, bias)
+    return Graph(Adjacency(every, joined.total), bias)

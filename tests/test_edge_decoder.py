@@ -149,7 +149,8 @@ def test_biases_belong_to_their_edges():
     pairs = torch.tensor([[0, 1, 2], [1, 2, 0]])
     bias = torch.randn(3, 2, 1)
     layout = layouts.edges(pairs, bias, segments([1]), segments([3]))
-    found = {tuple(pair): b for pair, b in zip(layout.pairs.T.tolist(), layout.bias, strict=True)}
+    along = layout.adjacency.pairs.T.tolist()
+    found = {tuple(pair): b for pair, b in zip(along, layout.bias, strict=True)}
     for (a, b), own in zip(pairs.T.tolist(), bias, strict=True):
         assert torch.equal(found.pop((a + 1, b + 1)), own)
     assert all(rest.eq(0).all() for rest in found.values())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Iterable
-from typing import Annotated, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import BaseModel
@@ -13,6 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from anymae.recipe import Recipe
+
+if TYPE_CHECKING:
+    import torch
 
 
 def recipes(
@@ -110,12 +113,10 @@ def modalities() -> None:
 
 
 def doctor() -> None:
-    """Say what this machine can do: devices, number formats, attention kernels, packages."""
+    """Say what this machine can do: devices, number formats, which kernels run, packages."""
     import torch
 
     from anymae import __version__
-    from anymae.kernels.attention import choose
-    from anymae.kernels.segments import Segments
     from anymae.precision import bf16_speedup, resolve
 
     typer.echo(
@@ -126,15 +127,28 @@ def doctor() -> None:
     for device in devices:
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
         typer.echo(f"{device}: {name}, precision auto is {resolve('auto', device)}")
-        for title, lengths in (("equal lengths", [64, 64]), ("ragged", [20, 64])):
-            for dtype in (torch.float32, torch.bfloat16):
-                segments = Segments.of_lengths(lengths)
-                choice = choose(device, dtype, segments, segments)
-                kernel = f"{choice.shape}/{choice.body}"
-                typer.echo(f"  attention, {title}, {str(dtype)[6:]}: {kernel} ({choice.why})")
+        for operation, body, why in _kernels(device):
+            typer.echo(f"  {operation}: {body} ({why})")
     typer.echo(f"cpu: {torch.get_num_threads()} threads, bf16 is {bf16_speedup():.1f}x fp32")
     for package in ("torchvision", "tifffile", "pyarrow", "datasets", "transformers", "timm"):
         typer.echo(f"{package}: {_version(package)}")
+
+
+def _kernels(device: torch.device) -> Iterator[tuple[str, str, str]]:
+    """Every operation that has more than one implementation, the one that runs on a device, and
+    why: what the kernels themselves answer."""
+    import torch
+
+    from anymae.kernels import attention, edge_attention, neighbours
+    from anymae.kernels.segments import Segments
+
+    for title, lengths in (("equal lengths", [64, 64]), ("ragged", [20, 64])):
+        for dtype in (torch.float32, torch.bfloat16):
+            cut = Segments.of_lengths(lengths)
+            shape, body, why = attention.choose(device, dtype, cut, cut)
+            yield f"attention, {title}, {str(dtype)[6:]}", f"{shape}/{body}", why
+    yield "attention along edges", *edge_attention.choose(device)
+    yield "farthest points, nearest neighbours", *neighbours.choose(device)
 
 
 def _version(package: str) -> str:

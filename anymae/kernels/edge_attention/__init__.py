@@ -1,5 +1,10 @@
-"""Attention along the edges of a graph: every node reads the nodes that point at it."""
+"""Attention along the edges of a graph: every node reads the nodes that point at it.
 
-from anymae.kernels.edge_attention.scatter import edge_attention as edge_attention
+``reference`` is the definition; ``torch_native`` and ``triton`` are faster ways to the same
+numbers; ``dispatch`` chooses between them and can say why.
+"""
 
-__all__ = ["edge_attention"]
+from anymae.kernels.edge_attention.adjacency import Adjacency
+from anymae.kernels.edge_attention.dispatch import choose, edge_attention
+
+__all__ = ["Adjacency", "choose", "edge_attention"]

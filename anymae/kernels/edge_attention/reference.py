@@ -15,7 +15,7 @@ def edge_attention(
     """softmax over the edges (j, i) into each i of (q_i k_j / sqrt(D) + bias), times v_j.
 
     q, k, v (T, H, D); ``pairs`` (2, E) int64 as (from, to); ``bias`` (E, H). Returns (T, H, D); a
-    token that no edge enters gets zeros.
+    token that no edge enters, or all of whose edges a bias of -inf hides, gets zeros.
     """
     rows = []
     for i in range(len(q)):
@@ -24,5 +24,7 @@ def edge_attention(
         scores = torch.einsum("hd,ehd->eh", q[i], k[sources]) * q.shape[-1] ** -0.5
         if bias is not None:
             scores = scores + bias[entering]
-        rows.append(torch.einsum("eh,ehd->hd", scores.softmax(0), v[sources]))
+        hidden = scores.isneginf().all(0)
+        share = scores.masked_fill(hidden, 0.0).softmax(0).masked_fill(hidden, 0.0)
+        rows.append(torch.einsum("eh,ehd->hd", share, v[sources]))
     return torch.stack(rows)

@@ -1,6 +1,9 @@
-"""Farthest points and nearest neighbours in ragged batches of point clouds."""
+"""Farthest points and nearest neighbours in ragged batches of point clouds.
 
-from anymae.kernels.neighbours.torch_native import farthest_points as farthest_points
-from anymae.kernels.neighbours.torch_native import nearest as nearest
+``reference`` is the definition; ``torch_native`` and ``triton`` are faster ways to the same
+choices; ``dispatch`` chooses between them and can say why.
+"""
 
-__all__ = ["farthest_points", "nearest"]
+from anymae.kernels.neighbours.dispatch import choose, farthest_points, nearest
+
+__all__ = ["choose", "farthest_points", "nearest"]
