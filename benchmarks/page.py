@@ -119,7 +119,24 @@ def _attention(result: dict[str, Any]) -> Table:
     )
 
 
-_OTHERS = {"attention": _attention, "growth": _growth, "inputs": _inputs}
+def _kernels(result: dict[str, Any]) -> Table:
+    rows = []
+    for name, row in result["rows"].items():
+        times = row["milliseconds"]
+        ours = next(iter(times))
+        rivals = [f"{k} {times[k]:.1f} ({ratio:.2f}x)" for k, ratio in row["speed_ratio"].items()]
+        rows.append((name, f"{ours} {times[ours]:.1f}", "; ".join(rivals)))
+    return Table(
+        "Kernels",
+        "Forward and backward, milliseconds; in brackets how many times faster the first is. "
+        f"{_machine(result)}.",
+        result["command"],
+        ("case", "what runs", "instead of"),
+        rows,
+    )
+
+
+_OTHERS = {"kernels": _kernels, "attention": _attention, "growth": _growth, "inputs": _inputs}
 
 
 def _quality(found: dict[str, dict[str, Any]]) -> Table:

@@ -1,20 +1,13 @@
 """Kernels against what one would write without them: milliseconds, on a CPU or a GPU.
 
-    python -m anymae.benchmarks.speed.kernels [--device cuda] [--rounds 9] [--threads 1]
-        [--only edges] [--json FILE]
-
 Forward and backward of attention along edges and of ragged attention; choosing groups of point
-clouds. A ratio above 1 means that the first candidate, the rule's choice, is faster. On a GPU the
-clock is the device's own.
+clouds. A ratio above 1 means that the first candidate, the rule's choice, is faster.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -24,8 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from anymae.benchmarks.speed.machine import machine
+from anymae.benchmarks.budgets import Budget
 from anymae.benchmarks.speed.measure import interleaved, median_ratio
+from anymae.benchmarks.speed.record import kept
 from anymae.kernels.attention import attention
 from anymae.kernels.edge_attention import Adjacency
 from anymae.kernels.edge_attention import choose as choose_along_edges
@@ -154,60 +148,16 @@ def cases(device: str) -> dict[str, Callable[[], Steps]]:
     return found
 
 
-def on_device(steps: Mapping[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each candidate's step in each round by the GPU's clock, after three of each."""
-    for step in steps.values():
-        for _ in range(3):
-            step()
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(rounds):
-        for name, step in steps.items():
-            start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            torch.cuda.synchronize()
-            start.record()
-            step()
-            stop.record()
-            stop.synchronize()
-            seconds[name].append(start.elapsed_time(stop) / 1e3)
-    return seconds
-
-
-def compare(device: str, rounds: int, threads: int, only: str) -> dict[str, Any]:
-    """Milliseconds of all candidates, and how many times faster the first is than the others."""
+def run(budget: Budget, out: Path) -> dict[str, Any]:
+    """Milliseconds of all candidates, and how many times faster the first is than the others;
+    keeps ``kernels.json`` in ``out``."""
     rows = {}
-    for name, make in cases(device).items():
-        if not name.startswith(only):
-            continue
-        if device == "cuda":
-            times = on_device(make(), rounds)
-        else:
-            times = interleaved(make(), rounds, threads)
+    for name, make in cases(budget.device).items():
+        times = interleaved(make(), budget.rounds, threads=1, device=torch.device(budget.device))
         ours, *rivals = times
         rows[name] = {
             "milliseconds": {k: 1e3 * statistics.median(v) for k, v in times.items()},
-            f"{ours}_faster_than": {k: median_ratio(times[ours], times[k]) for k in rivals},
+            "speed_ratio": {k: median_ratio(times[ours], times[k]) for k in rivals},
         }
-    settings = {"device": device, "rounds": rounds, "threads": threads}
-    return {**settings, "machine": machine(), "rows": rows}
-
-
-def main() -> None:
-    """See the module's docstring."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--only", default="", help="rows whose names begin with this")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    result = compare(options.device, options.rounds, options.threads, options.only)
-    for name, row in result["rows"].items():
-        times = "  ".join(f"{k} {v:.3f} ms" for k, v in row["milliseconds"].items())
-        print(f"{name:32s} {times}")
-    if options.json:
-        command = f"python -m anymae.benchmarks.speed.kernels {' '.join(sys.argv[1:])}"
-        options.json.write_text(json.dumps({"command": command, **result}, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+        print(name, rows[name]["milliseconds"], flush=True)
+    return kept({"device": budget.device, "rounds": budget.rounds, "rows": rows}, "kernels", out)

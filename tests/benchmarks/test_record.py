@@ -30,13 +30,13 @@ def test_the_command_names_settings_and_no_place():
     options = toy.parse(
         ["/somewhere/data", "x", "--out", "/scratch/o", "--json", "/scratch/r.json", "--tune"]
     )
-    expected = "python -m anymae.benchmarks.quality.toy DATA x --steps 50 --tables a b --tune"
+    expected = "python -m anymae.benchmarks.quality.toy DATA --steps 50 x --tables a b --tune"
     assert toy.command(options) == expected
 
 
 def test_a_setting_not_asked_for_is_left_out():
     options = benchmark().parse(["data", "x", "--tables", "c"])
-    expected = "python -m anymae.benchmarks.quality.toy DATA x --steps 50 --tables c"
+    expected = "python -m anymae.benchmarks.quality.toy DATA --steps 50 x --tables c"
     assert benchmark().command(options) == expected
 
 
