@@ -51,14 +51,15 @@ def _contest(result: dict[str, Any]) -> Table:
     for name, row in result["rows"].items():
         ratios = "; ".join(f"{ratio:.2f}x {peer}" for peer, ratio in row["speed_ratio"].items())
         share, speed = f"{row['share_of_peak']:.0%}", f"{row['per_second']:.1f}"
-        rows.append((name, speed, share, f"{row['peak_mib']:.0f}", ratios))
+        energy = "" if row["joules"] is None else f"{row['joules']:.2f}"
+        rows.append((name, speed, share, f"{row['peak_mib']:.0f}", energy, ratios))
     return Table(
         f"Speed: {result['contest']}",
         f"{result['about']}; {result['rounds']} rounds in turns, {result['threads']} thread, "
         f"medians; {_machine(result)}, torch {result['machine']['torch']}; above 1x ours is "
         "faster.",
         result["command"],
-        ("", f"{result['unit']}/s", "of the matrix peak", "peak MiB", "speed"),
+        ("", f"{result['unit']}/s", "of the matrix peak", "peak MiB", "J each", "speed"),
         rows,
     )
 

@@ -72,7 +72,9 @@ def run(
     speed, quality = speeds(), qualities()
     out.mkdir(parents=True, exist_ok=True)
     if name in ("speed", *speed):
-        for one in speed.values() if name == "speed" else [speed[name]]:
+        place = BUDGETS[budget].device
+        sized = [one for one in speed.values() if getattr(one, "device", place) == place]
+        for one in sized if name == "speed" else [speed[name]]:
             _speed(one, BUDGETS[budget], against, out)
     elif name in ("quality", *quality):
         if data is None:

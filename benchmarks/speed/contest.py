@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from anymae.benchmarks.operations import operations
+from anymae.benchmarks.speed.energy import joules
 from anymae.benchmarks.speed.measure import interleaved, median_ratio
 
 Step = Callable[[], None]
@@ -36,13 +37,15 @@ class Entrant:
 
 @dataclass(frozen=True)
 class Contest:
-    """The same work by several ``entrants``: one step takes ``items`` of ``unit``."""
+    """The same work by several ``entrants``: one step takes ``items`` of ``unit``. ``device`` is
+    what it is sized for."""
 
     name: str
     about: str
     unit: str
     items: int
     entrants: Mapping[str, Entrant]
+    device: str = "cpu"
 
     def against(self, peer: str) -> Contest:
         """This contest with one package's entrants as only peers."""
@@ -67,11 +70,13 @@ def measure(
     rows = {}
     for name, entrant in contest.entrants.items():
         typical, work = statistics.median(seconds[name]), operations(steps[name])
+        used = joules(steps[name])
         rows[name] = {
             "per_second": contest.items / typical,
             "gflop": work / contest.items / 1e9,
             "share_of_peak": work / typical / peak[entrant.precision],
             "peak_mib": memory(name),
+            "joules": None if used is None else used / contest.items,
             "speed_ratio": {
                 other: median_ratio(seconds[name], seconds[other])
                 for other in entrant.against

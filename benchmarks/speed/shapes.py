@@ -89,6 +89,10 @@ IMAGES = {
     "tiny": ImageShape(224, 16, 192, 12, 3, 192, 4, 3, batch=16),
     "base": ImageShape(224, 16, 768, 12, 12, 512, 8, 16, batch=8),
 }
+GPU_IMAGES = {
+    "base-gpu": ImageShape(224, 16, 768, 12, 12, 512, 8, 16, batch=256),
+    "large-gpu": ImageShape(224, 16, 1024, 24, 16, 512, 8, 16, batch=256),
+}
 VIDEOS = {
     "112": VideoShape(112, 16, 2, 16, 44, 384, 12, 6, 192, 4, 3, batch=8),
     "224": VideoShape(224, 16, 2, 16, 176, 384, 12, 6, 192, 4, 3, batch=2),

@@ -35,6 +35,20 @@ def test_every_contest_has_rivals(contest):
         assert all(contest.entrants[rival].peer for rival in rivals)
 
 
+def test_all_of_speed_is_what_fits_the_device(monkeypatch, tmp_path):
+    ran = []
+    monkeypatch.setattr(suite, "_speed", lambda one, *rest: ran.append(one.name))
+    suite.run("speed", "laptop", out=tmp_path)
+    assert "image-base" in ran
+    assert "growth" in ran
+    assert "image-base-gpu" not in ran
+    ran.clear()
+    suite.run("speed", "gpu", out=tmp_path)
+    assert "image-large-gpu" in ran
+    assert "kernels" in ran
+    assert "image-base" not in ran
+
+
 @pytest.mark.parametrize("name", suite.qualities())
 def test_every_benchmark_of_quality_says_what_it_runs_on(name):
     module = suite.qualities()[name].module
