@@ -1,12 +1,13 @@
 """Which methods beat plain MAE at equal compute: recipes x modalities, beside raw and random.
 
     python -m anymae.benchmarks.quality.methods DATA [--tasks image audio ...] [--recipes mae ...]
-        [--steps 300] [--seeds 2] [--out DIR] [--json FILE]
+        [--equal compute] [--steps 300] [--seeds 2] [--out DIR] [--json FILE]
 
 DATA is the folder of all sets: ``fsdd/``, ``ycb_scans/``, ``ts_classification/`` (OSULeaf),
 ``tabular/`` (the first 6,000 rows of Adult); images are scikit-learn's digits. MAE takes
 ``--steps`` steps; every other recipe as many as cost the same floating-point operations, teachers
-included, counted on one batch. Sizes, data and probe (linear, on the mean of the tokens) are the
+included, counted on one batch, or with ``--equal steps`` as many. A recipe may have settings of its
+own: ``mae,decoder=cross``. Sizes, data and probe (linear, on the mean of the tokens) are the
 same for all; a recipe's other settings are its own with the modality's numbers, none tuned here,
 but moving averages follow faster (0.98 to 0.999), as runs are short. Intervals are over seeds
 (Student's t).
@@ -23,16 +24,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 import anymae
+from anymae.benchmarks.operations import operations
 from anymae.benchmarks.quality import fsdd, tables, ycb
 from anymae.benchmarks.quality.record import Benchmark
+from anymae.cli.settings import parsed
 from anymae.data.batches import read_batch
 from anymae.data.sources import open_source
 from anymae.errors import IncompatibleRecipe
 from anymae.evaluation.intervals import t_half_width
 from anymae.model import Model
+from anymae.registry import recipe as recipe_named
 from anymae.training.arguments import encoder_of, recipe_of
 from anymae.views import in_views
 
@@ -109,29 +112,34 @@ TASKS: dict[str, Callable[[Path], Task]] = {
 }  # fmt: skip
 
 
-def own(recipe: str) -> dict[str, Any]:
-    """What a recipe needs in a short run."""
-    return SHORT if anymae.recipes()[recipe].teacher.kind == "ema" else {}
+def method(entry: str) -> tuple[str, dict[str, Any]]:
+    """The recipe of ``name[,key=value ...]`` and its settings in a short run."""
+    name, *settings = entry.split(",")
+    short = SHORT if recipe_named(name).teacher.kind == "ema" else {}
+    return name, {**short, **parsed(settings)}
 
 
-def operations(task: Task, name: str) -> float:
+def cost_of(task: Task, entry: str) -> float:
     """Floating-point operations of one training step, forward and backward. Raises
     ``IncompatibleRecipe``."""
     adapter = anymae.modalities()[task.modality](**task.options)
     source = open_source(samples_of(task.train), adapter)
     indices = np.linspace(0, len(source) - 1, min(BATCH, len(source))).astype(int).tolist()
     adapter = adapter.fit(source[i] for i in indices)
-    recipe = recipe_of(name, adapter, None, {}, own(name))
+    name, settings = method(entry)
+    recipe = recipe_of(name, adapter, None, {}, settings)
     model = Model(adapter, recipe, encoder_of(ENCODER, adapter, name, {}))
     packed = read_batch(source, adapter, indices, 0, "operations")
     model.teacher = recipe.teacher.build(model)
     model.prepare(packed, 0)
     packed = in_views(packed, recipe.views)
     model.train()
-    with FlopCounterMode(display=False) as counter:
+
+    def step() -> None:
         out = model(packed, recipe.mask.draw(packed, model))
         (out.loss + sum(term.sum for term in out.also)).backward()
-    return float(counter.get_total_flops())
+
+    return operations(step)
 
 
 def samples_of(data: Any) -> Any:
@@ -139,8 +147,9 @@ def samples_of(data: Any) -> Any:
     return data[0] if isinstance(data, tuple) else data
 
 
-def judged(task: Task, name: str, steps: int, seed: int, out: Path) -> anymae.Scores:
+def judged(task: Task, entry: str, steps: int, seed: int, out: Path) -> anymae.Scores:
     """A linear probe after pretraining."""
+    name, settings = method(entry)
     run = anymae.pretrain(
         samples_of(task.train),
         modality=task.modality,
@@ -152,7 +161,7 @@ def judged(task: Task, name: str, steps: int, seed: int, out: Path) -> anymae.Sc
         seed=seed,
         out=out,
         modality_options=task.options,
-        **own(name),
+        **settings,
     )
     return anymae.evaluate(run.model, task.train, task.test, seeds=1, seed=seed)
 
@@ -166,18 +175,23 @@ def measure(options: Any) -> dict[str, Any]:
         rows = found[which] = {}
         for name in dict.fromkeys(("mae", *options.recipes)):
             try:
-                cost[name] = operations(task, name)
+                cost[name] = cost_of(task, name)
             except IncompatibleRecipe as refusal:
                 rows[name] = {"refused": str(refusal)}
                 continue
-            steps = max(1, round(options.steps * cost["mae"] / cost[name]))
+            share = cost["mae"] / cost[name] if options.equal == "compute" else 1.0
+            steps = max(1, round(options.steps * share))
             scores = [
                 judged(task, name, steps, seed, options.out / which / f"{name}-{seed}")
                 for seed in range(options.seeds)
             ]
             rows.setdefault("raw", {"values": [scores[0].raw.value]})
             rows.setdefault("random", {"values": [s.random_init.value for s in scores]})
-            rows[name] = {"steps": steps, "values": [s.value for s in scores]}
+            rows[name] = {
+                "steps": steps,
+                "cost": cost[name] / cost["mae"],
+                "values": [s.value for s in scores],
+            }
             print(which, name, json.dumps(rows[name]), flush=True)
         against_mae(rows)
     return found
@@ -228,6 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     benchmark = Benchmark("methods", __doc__, steps=300)
     benchmark.option("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     benchmark.option("--recipes", nargs="+", default=list(RECIPES))
+    benchmark.option("--equal", choices=("compute", "steps"), default="compute")
     benchmark.option("--seeds", type=int, default=2)
     options = benchmark.parse(arguments)
     found = measure(options)
