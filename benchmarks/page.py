@@ -8,10 +8,13 @@ writes ``docs/benchmarks.md`` and its pictures from the files in ``benchmarks/re
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from anymae.benchmarks.quality.methods import cell
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS, PAGE = ROOT / "benchmarks" / "results", ROOT / "docs" / "benchmarks.md"
@@ -137,7 +140,33 @@ def _kernels(result: dict[str, Any]) -> Table:
     )
 
 
-_OTHERS = {"kernels": _kernels, "attention": _attention, "growth": _growth, "inputs": _inputs}
+def _methods(result: dict[str, Any], title: str, note: str) -> Table:
+    tasks = result["tasks"]
+    names = dict.fromkeys(name for rows in tasks.values() for name in rows)
+    return Table(
+        title,
+        f"{note} Accuracy of a linear probe, in brackets the difference to MAE over the same "
+        f"seeds, bold where its 95 % interval excludes 0. {_machine(result)}.",
+        result["command"],
+        ("", *tasks),
+        [(name, *(cell(rows.get(name, {})) for rows in tasks.values())) for name in names],
+    )
+
+
+_OTHERS: dict[str, Callable[[dict[str, Any]], Table]] = {
+    "kernels": _kernels, "attention": _attention, "growth": _growth, "inputs": _inputs,
+    "methods-cpu": partial(
+        _methods,
+        title="Methods beside MAE",
+        note="Every method takes as many steps as cost the arithmetic of MAE's.",
+    ),
+    "less": partial(
+        _methods,
+        title="Less arithmetic",
+        note="A decoder that reads seen tokens only, and half of the hidden tokens asked, for as "
+        "many steps as MAE.",
+    ),
+}  # fmt: skip
 
 
 def _quality(found: dict[str, dict[str, Any]]) -> Table:

@@ -218,12 +218,13 @@ def table(found: Mapping[str, Any]) -> str:
     names = list(dict.fromkeys(chain.from_iterable(found.values())))
     lines = [f"| | {' | '.join(found)} |", "| --- |" + " --- |" * len(found)]
     for name in names:
-        cells = [_cell(rows.get(name, {})) for rows in found.values()]
+        cells = [cell(rows.get(name, {})) for rows in found.values()]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _cell(row: Mapping[str, Any]) -> str:
+def cell(row: Mapping[str, Any]) -> str:
+    """A row's mean and its difference to MAE, as Markdown."""
     if "mean" not in row:
         return "refuses" if "refused" in row else ""
     text = f"{row['mean']:.3f}"
