@@ -5,6 +5,7 @@ Shapes: n points, C numbers a point.
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -125,4 +126,5 @@ def load(content: bytes, name: str, ending: str, points: int, faces: int) -> Any
 
 
 def _line(error: Exception) -> str:
-    return str(error).strip().split("\n")[-1][:200] or type(error).__name__
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()  # Open3D writes in colours
+    return plain.split("\n")[-1][:200] or type(error).__name__
