@@ -60,6 +60,10 @@ class FrameFolders(Sequence[FrameFolder]):
     def __len__(self) -> int:
         return len(self.folders)
 
+    def where(self, index: int) -> str:
+        """The folder of a video."""
+        return self.folders[index]
+
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return FrameFolders(self.folders[index], self.limits)
