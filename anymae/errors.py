@@ -53,7 +53,7 @@ class AnyMAEError(Exception):
             line += f"; expected {self.expected}"
         if self.hint:
             line += f". {self.hint}"
-        return " ".join(line.split())
+        return " ".join(_shown(line).split())
 
     def at(self, where: object) -> AnyMAEError:
         """The same error with ``where`` put in front: readers know the field, callers the file."""
@@ -69,6 +69,13 @@ class AnyMAEError(Exception):
             self.expected,
             self.hint,
         )
+
+
+def _shown(text: str) -> str:
+    """Text of files and their names with what would steer a terminal written out."""
+    return "".join(
+        c if c.isprintable() or c.isspace() else c.encode("unicode_escape").decode() for c in text
+    )
 
 
 def _rebuild(
