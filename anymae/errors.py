@@ -56,7 +56,10 @@ class AnyMAEError(Exception):
         return " ".join(_shown(line).split())
 
     def at(self, where: object) -> AnyMAEError:
-        """The same error with ``where`` put in front: readers know the field, callers the file."""
+        """The same error with ``where`` put in front, unless it begins with that: readers know the
+        field, callers the file."""
+        if self.where is not None and begins(self.where, str(where)):
+            return self
         place = f"{where}, {self.where}" if self.where else str(where)
         return _rebuild(type(self), self.what, place, self.found, self.expected, self.hint)
 
@@ -69,6 +72,11 @@ class AnyMAEError(Exception):
             self.expected,
             self.hint,
         )
+
+
+def begins(where: str, place: str) -> bool:
+    """Whether ``where`` is a place or something in it (``place, line 3``, ``place[key]``)."""
+    return where == place or (where.startswith(place) and where[len(place)] in ",:; [")
 
 
 def _shown(text: str) -> str:

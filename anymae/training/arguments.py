@@ -126,10 +126,7 @@ def fitted(adapter: Adapter, source: Source, *, skip_bad: bool) -> Adapter:
             if not looked_at:
                 raise
             if not skip_bad:
-                place = source.where(looked_at[0])
-                raise (
-                    error if (error.where or "").startswith(place) else error.at(place)
-                ) from None
+                raise error.at(source.where(looked_at[0])) from None
             left_out.add(looked_at[0])
 
 

@@ -49,7 +49,7 @@ def _reading(path: str) -> Iterator[None]:
     try:
         yield
     except BadInput as error:
-        raise (error if (error.where or "").startswith(path) else error.at(path)) from None
+        raise error.at(path) from None
     except (AnyMAEError, MemoryError):
         raise
     except Exception as error:  # pyarrow raises many types on damaged files
