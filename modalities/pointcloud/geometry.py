@@ -59,7 +59,8 @@ def points_of(
                 hint="Choose others in modality_options attributes.",
             )
         columns.append(held[name].reshape(len(columns[0]), -1))
-    return np.concatenate([column.astype(np.float64) for column in columns], 1)
+    with np.errstate(invalid="ignore"):  # a NaN may be of the kind that signals
+        return np.concatenate([column.astype(np.float64) for column in columns], 1)
 
 
 def _held(cloud: Any) -> dict[str, np.ndarray]:

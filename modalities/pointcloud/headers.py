@@ -8,10 +8,11 @@ returns (points, faces) and raises ``BadInput``.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from anymae.errors import BadInput
 from anymae.limits import LIMITS
+from anymae.modalities.pointcloud.ply_faces import refuse_faces
 
 HEADER_BYTES = 1 << 16
 _PLY_SIZES = {b"char": 1, b"uchar": 1, b"short": 2, b"ushort": 2, b"int": 4, b"uint": 4,
@@ -22,7 +23,7 @@ _PLY_SIZES = {b"char": 1, b"uchar": 1, b"short": 2, b"ushort": 2, b"int": 4, b"u
 def ply(content: bytes, name: str) -> tuple[int, int]:
     """A ply file of either kind; what lists hold is not counted."""
     head = re.match(rb"ply\s.*?end_header\r?\n", content[:HEADER_BYTES], re.DOTALL)
-    if not head:
+    if not head or not head[0].isascii():
         raise BadInput("not a ply file: it has no complete ply header", where=name)
     counts: dict[bytes, int] = {}
     sizes, words = 0, 0  # at least, since lists may be empty
@@ -46,6 +47,8 @@ def ply(content: bytes, name: str) -> tuple[int, int]:
                 sizes, words = sizes + count * _PLY_SIZES.get(number_type, 1), words + count
     body = content[head.end() :]
     refuse_short(body, b"format ascii" in head[0], sizes, words, name)
+    if counts.get(b"face"):
+        refuse_faces(head[0], body, counts.get(b"vertex", 0), name)
     return counts.get(b"vertex", 0), counts.get(b"face", 0)
 
 
@@ -62,7 +65,7 @@ def pcd(content: bytes, name: str) -> tuple[int, int]:
     """A pcd file of any kind."""
     head = re.match(rb".*?^DATA[ \t]+(\w+)[ \t]*\r?\n", content[:HEADER_BYTES],
                     re.DOTALL | re.MULTILINE)  # fmt: skip
-    if not head:
+    if not head or not head[0].isascii():
         raise BadInput("not a pcd file: it has no complete pcd header", where=name)
     points = _pcd_numbers(head[0], b"POINTS")
     sizes = _pcd_numbers(head[0], b"SIZE")
@@ -85,14 +88,30 @@ def _pcd_numbers(head: bytes, key: bytes) -> list[int]:
 
 
 def off(content: bytes, name: str) -> tuple[int, int]:
-    """An off file: a word, then three counts."""
+    """An off file: a word, then three counts, a line a point and a line a face."""
     text = re.sub(rb"#[^\n]*", b"", content)
     counts = re.match(rb"\s*[A-Z]*OFF\s+(\d{1,18})\s+(\d{1,18})\s+\d+\s", text)
     if not counts:
         raise BadInput("not an off file: it has no complete off header", where=name)
     points, faces = int(counts[1]), int(counts[2])
     refuse_short(text[counts.end() :], True, 0, 3 * points + 4 * faces, name)
+    lines = [line.split() for line in text[counts.end() :].splitlines() if line.strip()]
+    _refuse_faces(lines[points : points + faces], points, name)
     return points, faces
+
+
+def _refuse_faces(faces: Sequence[Sequence[bytes]], points: int, name: str) -> None:
+    """Raise ``BadInput`` for a face, (corners, point, point ...), that Open3D would not survive."""
+    for row, face in enumerate(faces):
+        corners = face[1 : 1 + int(face[0])] if face[0].isdigit() else []
+        known = all(corner.isdigit() and int(corner) < points for corner in corners)
+        if len(corners) < 3 or len(corners) < int(face[0]) or not known:
+            raise BadInput(
+                "not a face",
+                where=f"{name}, face {row}",
+                found=b" ".join(face).decode("ascii", "replace")[:80],
+                expected=f"three or more of the points 0 to {points - 1}",
+            )
 
 
 def obj(content: bytes, name: str) -> tuple[int, int]:

@@ -63,7 +63,8 @@ def as_array(sample: Any) -> np.ndarray:
             found=f"shape {array.shape}",
             expected="(points, 3 + features), at least one point",
         )
-    return array.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a NaN may be of the kind that signals
+        return array.astype(np.float64)
 
 
 def finite(points: np.ndarray, drop_invalid: bool) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -34,7 +35,7 @@ def read_csv(file: Any, delimiter: str) -> Any:
 
 
 def _refuse_names(names: list[str]) -> None:
-    twins = [name for name in names if name and names.count(name) > 1]
+    twins = [name for name, count in Counter(names).items() if name and count > 1]
     if twins:
         raise BadInput("columns must have names of their own", found=f"{twins[0]!r:.80} twice")
     refuse_numbers(names)
