@@ -1,10 +1,11 @@
-"""The first line of a csv file: names, or numbers that a reader would take for names."""
+"""The first line of a csv file: how many names it has, and whether they are names."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from anymae.errors import BadInput
+from anymae.limits import LIMITS
 
 
 def refuse_numbers(names: Sequence[str]) -> None:
@@ -17,6 +18,18 @@ def refuse_numbers(names: Sequence[str]) -> None:
             where="line 1",
             found=", ".join(names)[:80],
             hint="Put a line of names before the numbers.",
+        )
+
+
+def refuse_many(first_line: bytes, delimiter: str) -> None:
+    """Raise ``BadInput`` for more columns than ``Limits.csv_columns``: each costs kilobytes."""
+    columns = first_line.count(delimiter.encode()) + 1
+    if columns > LIMITS.csv_columns:
+        raise BadInput(
+            "too many columns",
+            where="line 1",
+            found=f"{columns:,}",
+            expected=f"at most {LIMITS.csv_columns:,}",
         )
 
 

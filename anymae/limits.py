@@ -27,6 +27,7 @@ class Limits(BaseModel):
     audio_bytes: PositiveInt = 2 * GB
     points: PositiveInt = 50 * MB
     csv_field_bytes: PositiveInt = 1 * MB
+    csv_columns: PositiveInt = 100_000
     graph_nodes: PositiveInt = 50 * MB
     """Of a graph without node features, whose size nothing in the file bears out."""
     magnitude: PositiveFloat = 1e30

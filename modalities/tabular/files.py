@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from anymae.csv_names import refuse_numbers
+from anymae.csv_names import refuse_many, refuse_numbers
 from anymae.errors import AnyMAEError, BadInput
 from anymae.limits import LIMITS
 from anymae.modalities.tabular.arrow import memory_table, pyarrow, refuse_twins
@@ -190,6 +190,8 @@ def _order(batch: Any, files: _Csv) -> list[int]:
 def _header(path: str) -> list[str]:
     from pyarrow import csv
 
+    with open(path, "rb") as file:
+        refuse_many(file.readline(_BLOCK_BYTES), _delimiter(path))
     options = csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False)
     parse = csv.ParseOptions(delimiter=_delimiter(path))
     return [str(name) for name in csv.open_csv(path, options, parse).schema.names]

@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from anymae.csv_names import refuse_numbers
+from anymae.csv_names import refuse_many, refuse_numbers
 from anymae.errors import BadInput
 
 
@@ -24,6 +24,8 @@ def read_csv(file: Any, delimiter: str) -> Any:
     import pandas as pd
 
     with open(file, "rb") if isinstance(file, str | Path) else nullcontext(file) as content:
+        refuse_many(content.readline(), delimiter)
+        content.seek(0)
         names = next(_rows(content, delimiter), (0, []))[1]
         _refuse_names(names)
         content.seek(0)
