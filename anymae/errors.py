@@ -75,8 +75,8 @@ class AnyMAEError(Exception):
 
 
 def begins(where: str, place: str) -> bool:
-    """Whether ``where`` is a place or something in it (``place, line 3``, ``place[key]``)."""
-    return where == place or (where.startswith(place) and where[len(place)] in ",:; [")
+    """Whether ``where`` is a place or something in it (``place, line 3``, ``place[key]``, ``place/file``)."""
+    return where == place or (where.startswith(place) and where[len(place)] in ",:; [/")
 
 
 def _shown(text: str) -> str:

@@ -130,7 +130,9 @@ def _open(path: str) -> Any:
 
 
 def _damaged(path: str, error: Exception) -> BadInput:
-    reason = getattr(error, "strerror", None) or str(error).split(" <")[0]
+    reason = (
+        getattr(error, "strerror", None) or str(error).removesuffix(f" {path!r}").split(" <")[0]
+    )
     return BadInput(
         f"cannot be decoded as an image: {reason or type(error).__name__}",
         where=path,
