@@ -173,6 +173,18 @@ def ply_binary(claimed: int = 40) -> bytes:
     return head.encode() + cloud().astype("<f4").tobytes()
 
 
+def ply_mesh(number_type: str = "ascii") -> bytes:
+    """Two triangles."""
+    head = (
+        f"ply\nformat {number_type} 1.0\nelement vertex 4\nproperty float x\nproperty float y\n"
+        "property float z\nelement face 2\nproperty list uchar int vertex_indices\nend_header\n"
+    ).encode()
+    if number_type == "ascii":
+        return head + b"0 0 0\n1 0 0\n1 1 0\n0 1 1\n3 0 1 2\n3 0 2 3\n"
+    corners = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 1]], "<f4").tobytes()
+    return head + corners + struct.pack("<B3iB3i", 3, 0, 1, 2, 3, 0, 2, 3)
+
+
 def pcd(claimed: int = 40, form: str = "ascii", size: str = "4 4 4") -> bytes:
     head = (
         f"# .PCD v0.7\nVERSION 0.7\nFIELDS x y z\nSIZE {size}\nTYPE F F F\nCOUNT 1 1 1\n"

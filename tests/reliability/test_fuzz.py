@@ -34,6 +34,8 @@ FORMATS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "d.xyz": ("pointcloud", lambda: formats.lines(formats.cloud()).encode()),
     "d.ply": ("pointcloud", formats.ply),
     "d2.ply": ("pointcloud", formats.ply_binary),
+    "d3.ply": ("pointcloud", formats.ply_mesh),
+    "d4.ply": ("pointcloud", lambda: formats.ply_mesh("binary_little_endian")),
     "d.pcd": ("pointcloud", formats.pcd),
     "d2.pcd": ("pointcloud", lambda: formats.pcd(form="binary")),
     "d.off": ("pointcloud", formats.off),
