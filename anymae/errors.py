@@ -75,7 +75,7 @@ class AnyMAEError(Exception):
 
 
 def begins(where: str, place: str) -> bool:
-    """Whether ``where`` is a place or something in it (``place, line 3``, ``place[key]``, ``place/file``)."""
+    """Whether ``where`` is a place or something in it (``place, line 3``, ``place[key]``)."""
     return where == place or (where.startswith(place) and where[len(place)] in ",:; [/")
 
 
