@@ -208,7 +208,9 @@ BAD: dict[str, list[BadFile]] = {
         ),
         BadFile("empty.off", bytes, ("no complete off header",)),
         BadFile("two-billion.off", lambda: off(2 * 10**9), ("6,000,000,008 numbers",)),
-        BadFile("no-such-corner.off", lambda: off(faces="3 0 1 9\n3 0 2 3\n"), ("0 to 9",)),
+        BadFile(
+            "no-such-corner.off", lambda: off(faces="3 0 1 9\n3 0 2 3\n"), ("face 0", "3 0 1 9")
+        ),
         BadFile("no-area.off", lambda: off(faces="3 0 0 0\n3 1 1 1\n"), ("area",)),
         BadFile("cut.off", lambda: cut(off()), ("ends before",)),
         BadFile("text.obj", lambda: TEXT, ("no point",)),

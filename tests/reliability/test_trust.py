@@ -1,6 +1,7 @@
 """Nothing that a user could have downloaded runs, and nothing is written beside the run folder
 (X1, X2, X3, X4, X6)."""
 
+import hashlib
 import json
 import os
 import pickle
@@ -261,13 +262,22 @@ def test_tags_of_a_configuration_make_nothing(tmp_path, tag):
 # Places outside
 
 
-@pytest.mark.parametrize("name", ["../../../outside", "/etc/passwd", "a/b", "..", ""])
-def test_a_manifest_names_files_of_its_own_folder_only(copy, run, name):
-    for manifest in copy.glob("checkpoints/*/manifest.json"):
-        content = json.loads(manifest.read_text())
-        content["files"][name] = {"size": 0, "sha256": ""}
-        manifest.write_text(json.dumps(content))
+@pytest.mark.parametrize("place", ["beside the run", "absolute", "in a folder of its own"])
+def test_a_manifest_names_files_of_its_own_folder_only(copy, run, place):
+    """Even where size and hash are right."""
+    outside = copy.parent / "outside"
+    outside.write_bytes(b"secret")
     shutil.rmtree(copy / "model")
+    for manifest in copy.glob("checkpoints/*/manifest.json"):
+        (manifest.parent / "a").mkdir()
+        shutil.copy(outside, manifest.parent / "a" / "b")
+        names = {"beside the run": "../../../outside", "absolute": str(outside)}
+        content = json.loads(manifest.read_text())
+        content["files"][names.get(place, "a/b")] = {
+            "size": 6,
+            "sha256": hashlib.sha256(b"secret").hexdigest(),
+        }
+        manifest.write_text(json.dumps(content))
     assert main(["resume", str(copy), str(run.parent / "data.npy")]) == 2
     assert not (copy / "model").exists()
 
