@@ -110,7 +110,8 @@ class Adapter(BaseModel, ABC):
 
     def native(self, dataset: Any) -> Sequence[Any] | tuple[Sequence[Any], Any] | None:
         """A container only this modality knows (a DataFrame, a graph batch) as a sequence of
-        samples, or (samples, labels); None if the general sources should read it."""
+        samples, or (samples, labels); None if the general sources should read it. A method
+        ``where(index)`` of the sequence names a sample's place in errors (file and row)."""
         return None
 
     def native_labelled(self, dataset: Any, name: str) -> tuple[Sequence[Any], Any]:

@@ -53,10 +53,13 @@ class AnyMAEError(Exception):
             line += f"; expected {self.expected}"
         if self.hint:
             line += f". {self.hint}"
-        return " ".join(line.split())
+        return " ".join(_shown(line).split())
 
     def at(self, where: object) -> AnyMAEError:
-        """The same error with ``where`` put in front: readers know the field, callers the file."""
+        """The same error with ``where`` put in front, unless it begins with that: readers know the
+        field, callers the file."""
+        if self.where is not None and begins(self.where, str(where)):
+            return self
         place = f"{where}, {self.where}" if self.where else str(where)
         return _rebuild(type(self), self.what, place, self.found, self.expected, self.hint)
 
@@ -69,6 +72,18 @@ class AnyMAEError(Exception):
             self.expected,
             self.hint,
         )
+
+
+def begins(where: str, place: str) -> bool:
+    """Whether ``where`` is a place or something in it (``place, line 3``, ``place[key]``)."""
+    return where == place or (where.startswith(place) and where[len(place)] in ",:; [/")
+
+
+def _shown(text: str) -> str:
+    """Text of files and their names with what would steer a terminal written out."""
+    return "".join(
+        c if c.isprintable() or c.isspace() else c.encode("unicode_escape").decode() for c in text
+    )
 
 
 def _rebuild(

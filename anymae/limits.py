@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 
 MB: Final = 10**6
 GB: Final = 10**9
@@ -27,6 +27,11 @@ class Limits(BaseModel):
     audio_bytes: PositiveInt = 2 * GB
     points: PositiveInt = 50 * MB
     csv_field_bytes: PositiveInt = 1 * MB
+    csv_columns: PositiveInt = 100_000
+    graph_nodes: PositiveInt = 50 * MB
+    """Of a graph without node features, whose size nothing in the file bears out."""
+    magnitude: PositiveFloat = 1e30
+    """Numbers further from 0 are taken for damage: their squares leave the finite numbers."""
     json_bytes: PositiveInt = 64 * MB
     json_depth: PositiveInt = 100
     yaml_aliases: PositiveInt = 10

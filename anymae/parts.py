@@ -95,7 +95,7 @@ class Part(BaseModel):
             )
         fields = dict(value)
         kind = fields.pop("kind")
-        if kind not in cls._kinds:
+        if not isinstance(kind, str) or kind not in cls._kinds:
             raise unknown_name(f"{cls.slot} kind", kind, cls._kinds)
         return cast(Self, cls._kinds[kind](**fields))
 

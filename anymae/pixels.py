@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from anymae.errors import BadInput
+from anymae.limits import LIMITS
 
 Box = tuple[int, int, int, int]
 """Top, left, height, width."""
@@ -34,16 +35,20 @@ def with_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
 
 
 def refuse_non_finite(pixels: np.ndarray) -> None:
-    """Raise ``BadInput`` naming the first NaN or infinite pixel of (H, W, C) or (N, H, W, C)."""
-    if pixels.dtype.kind != "f" or np.isfinite(pixels).all():
+    """Raise ``BadInput`` naming the first pixel of (H, W, C) or (N, H, W, C) that is NaN, infinite
+    or beyond ``Limits.magnitude``."""
+    if pixels.dtype.kind != "f":
         return
-    bad = np.argwhere(~np.isfinite(pixels))
+    good = np.abs(pixels) <= np.float64(LIMITS.magnitude)
+    if good.all():
+        return
+    bad = np.argwhere(~good)
     place = zip(_AXES[-pixels.ndim :], bad[0], strict=True)
     raise BadInput(
         f"{pixels[tuple(bad[0])]} pixel value",
         where=", ".join(f"{axis} {index}" for axis, index in place),
-        found=f"{len(bad)} non-finite of {pixels.size} values",
-        expected="finite numbers",
+        found=f"{len(bad)} of {pixels.size} values not finite or too large",
+        expected=f"finite numbers up to {LIMITS.magnitude:g}",
     )
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 
 from anymae.errors import BadConfig
+from anymae.limits import LIMITS
 
 SIZE_LIMIT = 1_000_000
-ALIAS_LIMIT = 10
 
 
 def parsed(pairs: list[str]) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def parsed(pairs: list[str]) -> dict[str, Any]:
 def _value(text: str) -> Any:
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):  # e.g. of the month 13
         return text
     if isinstance(value, str):
         try:
@@ -47,8 +47,7 @@ def from_file(path: Path) -> dict[str, Any]:
         if path.stat().st_size > SIZE_LIMIT:
             raise BadConfig("configuration too large", where=path, found=path.stat().st_size)
         text = path.read_text()
-        if sum(isinstance(t, yaml.AliasToken) for t in yaml.scan(text)) > ALIAS_LIMIT:
-            raise BadConfig(f"more than {ALIAS_LIMIT} YAML aliases", where=path)
+        _refuse_bomb(text, path)
         content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         if isinstance(error, BadConfig):
@@ -58,3 +57,24 @@ def from_file(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or not all(isinstance(k, str) for k in content):
         raise BadConfig("not a mapping of settings", where=path, found=type(content).__name__)
     return content
+
+
+def _refuse_bomb(text: str, path: Path) -> None:
+    """Few bytes of YAML can mean a lot: aliases of aliases, and levels within levels."""
+    aliases = depth = 0
+    for token in yaml.scan(text):
+        aliases += isinstance(token, yaml.AliasToken)
+        depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+        if aliases > LIMITS.yaml_aliases:
+            raise BadConfig(f"more than {LIMITS.yaml_aliases} YAML aliases", where=path)
+        if depth > LIMITS.json_depth:
+            raise BadConfig(f"more than {LIMITS.json_depth} levels", where=path)
+
+
+_OPENING = (
+    yaml.FlowSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.BlockSequenceStartToken,
+    yaml.BlockMappingStartToken,
+)
+_CLOSING = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)

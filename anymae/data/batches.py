@@ -73,7 +73,26 @@ class Batches(Dataset[Batch]):
                 bad.append(error)
         if not samples:
             return None
-        return tokenized(self.adapter, samples, places).with_keys(torch.tensor(keys))
+        try:
+            packed = tokenized(self.adapter, samples, places)
+        except AnyMAEError:
+            if not self.skip_bad:
+                raise
+            good = [i for i, s in enumerate(samples) if self._is_good(s, places[i], bad)]
+            if not good:
+                return None
+            packed = self.adapter.batch_tokenize([samples[i] for i in good])
+            keys = [keys[i] for i in good]
+        return packed.with_keys(torch.tensor(keys))
+
+    def _is_good(self, sample: Any, place: str, bad: list[AnyMAEError]) -> bool:
+        """Whether a sample can be tokenized; if not, its error is added to ``bad``."""
+        try:
+            self.adapter.tokenize(sample)
+        except AnyMAEError as error:
+            bad.append(error.at(place))
+            return False
+        return True
 
 
 def _prepared(source: Source, adapter: Adapter, index: int, generator: torch.Generator) -> Any:

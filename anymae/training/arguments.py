@@ -126,7 +126,7 @@ def fitted(adapter: Adapter, source: Source, *, skip_bad: bool) -> Adapter:
             if not looked_at:
                 raise
             if not skip_bad:
-                raise (error if error.where else error.at(source.where(looked_at[0]))) from None
+                raise error.at(source.where(looked_at[0])) from None
             left_out.add(looked_at[0])
 
 

@@ -34,7 +34,7 @@ def read_graph(file: BinaryIO, name: str, limits: Limits = LIMITS) -> Graph:
     except BadInput as error:
         raise error.at(name) from None
     except Exception as error:  # zipfile and numpy raise many types on damaged files
-        raise BadInput(f"not a readable .npz file: {error}", where=name) from None
+        raise BadInput(f"not a readable .npz file: {str(error)[:200]}", where=name) from None
     if not any(key in found for key in EDGE_KEYS):
         raise BadInput(
             "the file holds no graph",

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from anymae.errors import BadInput
+from anymae.limits import LIMITS
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +57,15 @@ class Graph:
             nodes = len(features)
         elif nodes is None:
             nodes = int(pairs.max()) + 1 if pairs.numel() else 0
-        if nodes == 0:
-            raise BadInput("a graph without nodes", found="0 nodes", expected="at least one")
+        if nodes < 1:
+            raise BadInput("a graph without nodes", found=f"{nodes} nodes", expected="at least one")
+        if features is None and nodes > LIMITS.graph_nodes:
+            raise BadInput(
+                "too many nodes for a graph without node features",
+                found=f"{nodes:,}",
+                expected=f"at most {LIMITS.graph_nodes:,}",
+                hint="Number the nodes from 0 without gaps.",
+            )
         _refuse_outside(pairs, nodes)
         values = None if edge_values is None else _matrix(edge_values, "edge values")
         if values is not None and len(values) != pairs.shape[1]:
@@ -67,9 +75,11 @@ class Graph:
                 found=f"{len(values)} values for {pairs.shape[1]} edges",
             )
         if features is not None and features.dtype.is_floating_point:
-            _refuse(features.isinf(), features, "node features", "node")
+            too_large = features.abs() > LIMITS.magnitude  # NaN may say that one is missing
+            _refuse(too_large, features, "node features", "node")
         if values is not None and values.dtype.is_floating_point:
-            _refuse(~values.isfinite(), values, "edge values", "edge")
+            wrong = ~(values.abs() <= LIMITS.magnitude)
+            _refuse(wrong, values, "edge values", "edge")
         return cls(features, pairs, values, nodes, y)
 
 
@@ -81,7 +91,12 @@ def _as_tensor(value: Any, where: str) -> Tensor:
     else:
         if hasattr(value, "toarray"):  # scipy's sparse matrices
             value = value.toarray()
-        array = np.asarray(value)
+        try:
+            array = np.asarray(value)
+        except ValueError:
+            raise BadInput(
+                "must be an array", where=where, found="rows of unequal length"
+            ) from None
         if array.dtype.kind not in "biuf":
             raise BadInput(
                 "must be real numbers",
@@ -141,5 +156,8 @@ def _refuse(wrong: Tensor, values: Tensor, where: str, row: str) -> None:
     if bool(wrong.any()):
         i, j = wrong.nonzero()[0].tolist()
         raise BadInput(
-            "must be finite", where=f"{where}, {row} {i}, column {j}", found=f"{values[i, j]:g}"
+            "must be finite",
+            where=f"{where}, {row} {i}, column {j}",
+            found=f"{values[i, j]:g}",
+            expected=f"numbers up to {LIMITS.magnitude:g}",
         )

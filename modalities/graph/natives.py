@@ -84,7 +84,12 @@ def _of_mapping(sample: Mapping[str, Any]) -> Graph:
 
 def _count(sample: Mapping[str, Any]) -> int | None:
     nodes = sample.get("num_nodes")
-    return None if nodes is None else int(nodes)
+    if nodes is None:
+        return None
+    count = np.asarray(nodes)
+    if count.dtype.kind not in "iu" or count.size != 1:
+        raise BadInput("must be a whole number", where="num_nodes", found=repr(nodes)[:80])
+    return int(count.item())
 
 
 def _of_data(data: Any) -> Graph:

@@ -130,7 +130,9 @@ class ImageAdapter(Adapter):
             pixels = torch.from_numpy(np.stack(images)).to(device)
             values, grids = self._patches(pixels), [self._grid(images[0])] * len(images)
         else:
-            pieces = [torch.from_numpy(np.ascontiguousarray(image))[None] for image in images]
+            pieces = [
+                torch.from_numpy(np.require(image, None, ["C", "W"]))[None] for image in images
+            ]
             values = torch.cat([self._patches(piece.to(device)) for piece in pieces])
             grids = [self._grid(image) for image in images]
         coords = torch.cat([_grid_coords(*grid) for grid in grids]).to(device)

@@ -8,6 +8,7 @@ from typing import BinaryIO
 import numpy as np
 
 from anymae.errors import BadInput, missing_extra
+from anymae.npy import read_npy
 
 EXTENSIONS = (
     ".png",
@@ -85,10 +86,7 @@ def _refuse_huge_array(
 
 
 def _read_npy(file: BinaryIO, name: str, pixel_limit: int, side_limit: int) -> np.ndarray:
-    try:
-        array = np.load(file, allow_pickle=False)  # never larger than the file
-    except Exception as error:  # numpy raises ValueError, EOFError, struct errors ...
-        raise BadInput(f"not a readable .npy array: {error}", where=name) from None
+    array = read_npy(file, name)
     _refuse_huge_array(array.shape, name, pixel_limit, side_limit)
     return array
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from anymae.errors import BadInput
 from anymae.modalities.pointcloud import geometry
-from anymae.modalities.pointcloud.headers import CLAIMS
+from anymae.modalities.pointcloud.headers import CLAIMS, ply_of_doubles
+from anymae.npy import read_npy
 
 EXTENSIONS = (".ply", ".pcd", ".off", ".obj", ".xyz", ".npy", ".bin")
 
@@ -37,10 +38,14 @@ def read_cloud(file: BinaryIO, name: str, point_limit: int, bin_columns: int) ->
         content = re.sub(rb"\A\s*OFF(?=\d)", b"OFF\n", content)
     points, faces = CLAIMS[ending](content, name)
     _refuse_many(max(points, faces), name, point_limit)
+    if not points:
+        raise BadInput("there is no point in the file", where=name)
     if not faces and ending in (".off", ".obj"):
         raise BadInput(
             "the mesh has no faces", where=name, hint="Keep points as ply, pcd, xyz or npy."
         )
+    if ending == ".ply":
+        content = ply_of_doubles(content)
     # Of an obj, Open3D joins vertices at one place, and so may find fewer.
     return geometry.load(content, name, ending, 0 if ending == ".obj" else points, faces)
 
@@ -57,10 +62,7 @@ def _refuse_many(points: int, name: str, limit: int) -> None:
 
 
 def _read_npy(file: BinaryIO, name: str, limit: int) -> np.ndarray:
-    try:
-        array = np.load(file, allow_pickle=False)  # never larger than the file
-    except Exception as error:  # numpy raises ValueError, EOFError, struct errors ...
-        raise BadInput(f"not a readable .npy array: {error}", where=name) from None
+    array = read_npy(file, name)
     _refuse_many(len(array) if array.ndim else 0, name, limit)
     return array
 

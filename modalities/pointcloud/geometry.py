@@ -5,6 +5,7 @@ Shapes: n points, C numbers a point.
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,8 @@ def points_of(
                 hint="Choose others in modality_options attributes.",
             )
         columns.append(held[name].reshape(len(columns[0]), -1))
-    return np.concatenate([column.astype(np.float64) for column in columns], 1)
+    with np.errstate(invalid="ignore"):  # a NaN may be of the kind that signals
+        return np.concatenate([column.astype(np.float64) for column in columns], 1)
 
 
 def _held(cloud: Any) -> dict[str, np.ndarray]:
@@ -125,4 +127,5 @@ def load(content: bytes, name: str, ending: str, points: int, faces: int) -> Any
 
 
 def _line(error: Exception) -> str:
-    return str(error).strip().split("\n")[-1][:200] or type(error).__name__
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()  # Open3D writes in colours
+    return plain.split("\n")[-1][:200] or type(error).__name__

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from anymae.errors import BadInput
+from anymae.limits import LIMITS
 from anymae.modalities.pointcloud import geometry
 
 Extent = tuple[float, float, float, float, float, float]
@@ -62,13 +63,14 @@ def as_array(sample: Any) -> np.ndarray:
             found=f"shape {array.shape}",
             expected="(points, 3 + features), at least one point",
         )
-    return array.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a NaN may be of the kind that signals
+        return array.astype(np.float64)
 
 
 def finite(points: np.ndarray, drop_invalid: bool) -> np.ndarray:
-    """Points all of whose numbers are finite. Unless others may be dropped, raises ``BadInput``
-    naming the first."""
-    good = np.isfinite(points).all(1)
+    """Points all of whose numbers are finite, and no larger than ``Limits.magnitude``. Unless
+    others may be dropped, raises ``BadInput`` naming the first."""
+    good = (np.abs(points) <= LIMITS.magnitude).all(1)
     if good.all():
         return points
     if drop_invalid and good.any():
@@ -78,7 +80,7 @@ def finite(points: np.ndarray, drop_invalid: bool) -> np.ndarray:
         "a point cloud has points that are not finite",
         found=f"{len(points) - int(good.sum())} of {len(points)}, point {row} is "
         f"{points[row].tolist()}",
-        expected="finite numbers",
+        expected=f"finite numbers up to {LIMITS.magnitude:g}",
         hint="Where NaN means no return, give modality_options drop_invalid=True.",
     )
 

@@ -118,7 +118,12 @@ class TabularAdapter(Adapter):
             self._refuse_other(table)
         for name in {*self.types, *self.ignore} - set(table.names):
             raise unknown_name("column", name, table.names).at("modality_options")
-        return self.model_copy(update={"columns": tuple(self._learned(table, names))})
+        try:
+            return self.model_copy(update={"columns": tuple(self._learned(table, names))})
+        except BadInput as error:
+            if len(table.files) == 1:
+                raise error.at(table.files[0][0]) from None
+            raise
 
     def _learned(self, table: Table, names: Sequence[str]) -> Iterable[Column]:
         for name, cells in table.gather(np.arange(len(table)), names).items():
@@ -141,8 +146,7 @@ class TabularAdapter(Adapter):
         rows, columns = np.nonzero(~np.isnan(cells))
         lengths = np.bincount(rows, minlength=len(cells))
         if (lengths == 0).any():
-            row = int(np.argmin(lengths))
-            raise BadInput("a row in which every cell is missing", where=f"row {row} of the batch")
+            raise BadInput("a row in which every cell is missing")
         found = torch.from_numpy(cells[rows, columns]).to(device)
         coords = torch.from_numpy(columns)[:, None].to(device)
         return self._packed(found, coords, Segments.of_lengths(lengths.tolist()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def memory_table(table: Any) -> MemoryTable:
 
 def refuse_twins(names: list[str]) -> None:
     """Raise ``BadInput`` if two columns share a name."""
-    twins = sorted({name for name in names if names.count(name) > 1})
+    twins = sorted(name for name, count in Counter(names).items() if count > 1)
     if twins:
         raise BadInput("columns must have names of their own", found=f"{twins[0]!r} twice")
 

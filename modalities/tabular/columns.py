@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, PositiveFloat
 
 from anymae.errors import BadInput
+from anymae.limits import LIMITS
 from anymae.modalities.tabular.cells import EPOCH, Cells, Numbers, Stored, Words
 
 Kind = Literal["numeric", "categorical"]
@@ -90,20 +91,26 @@ class Column(BaseModel):
 
     def _numbers(self, cells: Cells) -> np.ndarray:
         values = cells.values if isinstance(cells, Numbers) else self._parsed(cells)
-        if np.isinf(values).any():
-            raise BadInput("an infinite number", where=f"column {self.name!r}")
+        wrong = np.abs(values) > LIMITS.magnitude
+        if wrong.any():
+            raise BadInput(
+                "an infinite number, or one too large",
+                where=_place(self.name, len(cells), int(wrong.argmax())),
+                found=f"{values[wrong][0]:g}",
+                expected=f"numbers up to {LIMITS.magnitude:g}",
+            )
         return values
 
     def _parsed(self, words: Words) -> np.ndarray:
         truth = {"False": 0.0, "True": 1.0}
         numbers = []
-        for name in words.names:
+        for code, name in enumerate(words.names):
             try:
                 numbers.append(truth[name] if words.stored == "bool" else float(name))
             except ValueError:
-                raise BadInput(
-                    "not a number", where=f"column {self.name!r}", found=repr(name)[:100]
-                ) from None
+                row = int((words.codes == code).argmax())
+                place = _place(self.name, len(words), row)
+                raise BadInput("not a number", where=place, found=repr(name)[:100]) from None
         return np.array([*numbers, np.nan])[words.codes]
 
 
@@ -147,6 +154,11 @@ def learned(
         knots=tuple(knots.tolist()),
         scores=tuple(_normal_scores(values, knots).tolist()) if normal_scores else (),
     )
+
+
+def _place(name: str, rows: int, row: int) -> str:
+    """A cell in words: its row among those looked at; of a single one its caller says which."""
+    return f"column {name!r}" + (f", row {row} of {rows}" if rows > 1 else "")
 
 
 def as_words(cells: Cells, name: str) -> Words:

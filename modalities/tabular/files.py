@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from anymae.errors import BadInput
+from anymae.csv_names import refuse_many, refuse_numbers
+from anymae.errors import AnyMAEError, BadInput
 from anymae.limits import LIMITS
 from anymae.modalities.tabular.arrow import memory_table, pyarrow, refuse_twins
 from anymae.modalities.tabular.mapped import MappedTable, mapped_copy
@@ -30,22 +32,37 @@ def open_files(paths: Sequence[str], missing: tuple[str, ...], memory_bytes: int
         raise BadInput(
             "tables of one data set are of one kind", found=", ".join(sorted(set(kinds)))
         )
+    files: _Files = (_Parquet if kinds[0] == "parquet" else _Csv)(paths, missing)
+    if files.size <= memory_bytes:
+        rows = pa.Table.from_batches(list(files.batches()), files.schema)
+        with _reading(paths[0]):
+            table: Table = memory_table(rows)
+    else:
+        table = MappedTable(mapped_copy(paths, missing, files.schema, files.batches))
+    table.files = tuple(zip(paths, files.rows, strict=True))
+    return table
+
+
+@contextmanager
+def _reading(path: str) -> Iterator[None]:
+    """Errors inside become one ``BadInput`` that names the file."""
     try:
-        files: _Files = (_Parquet if kinds[0] == "parquet" else _Csv)(paths, missing)
-        if files.size <= memory_bytes:
-            table = pa.Table.from_batches(list(files.batches()), files.schema)
-            return memory_table(table)
-        return MappedTable(mapped_copy(paths, missing, files.schema, files.batches))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        where = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
-        raise BadInput(f"cannot be read as a table: {error}", where=where) from None
+        yield
+    except BadInput as error:
+        raise error.at(path) from None
+    except (AnyMAEError, MemoryError):
+        raise
+    except Exception as error:  # pyarrow raises many types on damaged files
+        raise BadInput(f"cannot be read as a table: {error}", where=path) from None
 
 
 class _Files:
-    """Files as batches: ``schema``, ``size`` in bytes when decoded, and ``batches()``."""
+    """Files as batches: ``schema``, ``size`` in bytes when decoded, the number of ``rows`` of each,
+    and ``batches()``."""
 
     schema: Any
     size: int
+    rows: list[int]
 
     def batches(self) -> Iterator[Any]:
         raise NotImplementedError
@@ -53,22 +70,25 @@ class _Files:
 
 class _Parquet(_Files):
     def __init__(self, paths: Sequence[str], missing: tuple[str, ...]) -> None:
+        self.paths, self.size, self.rows = paths, 0, []
+        for path in paths:
+            with _reading(path):
+                self._add(path)
+
+    def _add(self, path: str) -> None:
+        """Look at one more file, but not at its rows."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        self.paths = paths
-        files = [pq.ParquetFile(path) for path in paths]
-        schemas = [_without_index(file.schema_arrow) for file in files]
-        for path, schema in zip(paths, schemas, strict=True):
-            _refuse_other(path, schema.names, schemas[0].names, paths[0])
-        self.schema = pa.unify_schemas(schemas, promote_options="permissive").remove_metadata()
-        groups = [
-            (path, file.metadata.row_group(i))
-            for path, file in zip(paths, files, strict=True)
-            for i in range(file.metadata.num_row_groups)
-        ]
-        self.size = sum(group.total_byte_size for _, group in groups)
-        for path, group in groups:
+        file = pq.ParquetFile(path)
+        schema = _without_index(file.schema_arrow).remove_metadata()
+        if not self.rows:
+            self.schema = schema
+        _refuse_other(path, schema.names, self.schema.names, self.paths[0])
+        self.schema = pa.unify_schemas([self.schema, schema], promote_options="permissive")
+        self.rows.append(file.metadata.num_rows)
+        for group in map(file.metadata.row_group, range(file.metadata.num_row_groups)):
+            self.size += group.total_byte_size
             if group.num_rows * group.num_columns > LIMITS.parquet_group_values:
                 raise BadInput(
                     "the row group is too large to decode",
@@ -84,7 +104,7 @@ class _Parquet(_Files):
 
         names = self.schema.names
         for path in self.paths:
-            with pq.ParquetFile(path, pre_buffer=False) as file:
+            with _reading(path), pq.ParquetFile(path, pre_buffer=False) as file:
                 for batch in file.iter_batches(_ROWS, columns=names, use_threads=False):
                     rows = pa.Table.from_batches([batch]).select(names).cast(self.schema)
                     yield from rows.combine_chunks().to_batches()
@@ -97,14 +117,21 @@ class _Csv(_Files):
         import pyarrow as pa
 
         self.paths, self.missing = paths, missing
-        self.size = sum(os.path.getsize(path) for path in paths)
-        self.names = [name.strip() for name in _header(paths[0])]
-        refuse_twins(self.names)
-        for path in paths[1:]:
-            _refuse_other(path, [n.strip() for n in _header(path)], self.names, paths[0])
+        self.size, self.rows = 0, [0] * len(paths)
+        self.names: list[str] = []
+        for place, path in enumerate(paths):
+            with _reading(path):
+                names = [name.strip() for name in _header(path)]
+                refuse_twins(names)
+                refuse_numbers(names)
+                if not place:
+                    self.names = names
+                _refuse_other(path, names, self.names, paths[0])
+                self.size += os.path.getsize(path)
         narrow = [pa.int64(), pa.float64(), pa.bool_(), pa.timestamp("us"), pa.large_string()]
         fitting = {name: list(narrow) for name in self.names}
-        for batch in self._texts():
+        for place, batch in self._texts():
+            self.rows[place] += batch.num_rows
             for name, column in zip(self.names, batch.columns, strict=True):
                 fitting[name] = [kind for kind in fitting[name] if _fits(column, kind)]
         self.schema = pa.schema([(name, fitting[name][0]) for name in self.names])
@@ -112,42 +139,46 @@ class _Csv(_Files):
     def batches(self) -> Iterator[Any]:
         import pyarrow as pa
 
-        for batch in self._texts():
+        for _, batch in self._texts():
             columns = [
                 column.cast(field.type)
                 for column, field in zip(batch.columns, self.schema, strict=True)
             ]
             yield pa.record_batch(columns, schema=self.schema)
 
-    def _texts(self) -> Iterator[Any]:
-        """Batches of texts without spaces around them, null where a word says missing."""
+    def _texts(self) -> Iterator[tuple[int, Any]]:
+        """The place of a file and a batch of its texts, without spaces around them, null where a
+        word says missing."""
         import pyarrow as pa
         import pyarrow.compute as pc
-        from pyarrow import csv
 
-        text = pa.large_string()
-        missing = pa.array(self.missing, text)
-        for path in self.paths:
-            reader = csv.open_csv(
-                path,
-                read_options=csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False),
-                parse_options=csv.ParseOptions(delimiter=_delimiter(path)),
-                convert_options=csv.ConvertOptions(
-                    column_types=dict.fromkeys(_header(path), text), strings_can_be_null=False
-                ),
-            )
-            for batch in reader:
-                columns = [pc.utf8_trim_whitespace(batch.column(n)) for n in _order(batch, self)]
-                for name, column in zip(self.names, columns, strict=True):
-                    _refuse_long(column, name, path)
-                said = [pc.is_in(column, value_set=missing) for column in columns]
-                yield pa.record_batch(
-                    [
-                        pc.if_else(gone, pa.scalar(None, text), column)
-                        for gone, column in zip(said, columns, strict=True)
-                    ],
-                    names=self.names,
-                )
+        missing = pa.array(self.missing, pa.large_string())
+        nothing = pa.scalar(None, pa.large_string())
+        for place, path in enumerate(self.paths):
+            with _reading(path):
+                for batch in _raw(path):
+                    columns = []
+                    for name, found in zip(self.names, _order(batch, self), strict=True):
+                        column = pc.utf8_trim_whitespace(batch.column(found))
+                        _refuse_odd(column, name, path)
+                        said = pc.is_in(column, value_set=missing)
+                        columns.append(pc.if_else(said, nothing, column))
+                    yield place, pa.record_batch(columns, names=self.names)
+
+
+def _raw(path: str) -> Any:
+    """The batches of a file, all cells texts."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    return csv.open_csv(
+        path,
+        read_options=csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False),
+        parse_options=csv.ParseOptions(delimiter=_delimiter(path)),
+        convert_options=csv.ConvertOptions(
+            column_types=dict.fromkeys(_header(path), pa.large_string()), strings_can_be_null=False
+        ),
+    )
 
 
 def _order(batch: Any, files: _Csv) -> list[int]:
@@ -159,6 +190,8 @@ def _order(batch: Any, files: _Csv) -> list[int]:
 def _header(path: str) -> list[str]:
     from pyarrow import csv
 
+    with open(path, "rb") as file:
+        refuse_many(file.readline(_BLOCK_BYTES), _delimiter(path))
     options = csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False)
     parse = csv.ParseOptions(delimiter=_delimiter(path))
     return [str(name) for name in csv.open_csv(path, options, parse).schema.names]
@@ -174,7 +207,7 @@ def _fits(column: Any, kind: Any) -> bool:
     return True
 
 
-def _refuse_long(column: Any, name: str, path: str) -> None:
+def _refuse_odd(column: Any, name: str, path: str) -> None:
     import pyarrow.compute as pc
 
     longest = pc.max(pc.binary_length(column)).as_py() or 0
@@ -185,6 +218,8 @@ def _refuse_long(column: Any, name: str, path: str) -> None:
             found=f"{longest} bytes",
             expected=f"up to {LIMITS.csv_field_bytes}",
         )
+    if pc.any(pc.match_substring(column, "\0")).as_py():
+        raise BadInput("a NUL byte in a text", where=f"{path}, column {name!r}")
 
 
 def _refuse_other(path: str, found: Sequence[str], wanted: Sequence[str], first: str) -> None:

@@ -25,6 +25,8 @@ class Table(ABC):
     names: tuple[str, ...]
     partial: bool = False
     """Whether a column that is not there is missing in all rows, as keys are in mappings."""
+    files: tuple[tuple[str, int], ...] = ()
+    """The files that hold the rows, in order, and how many each does; none for other tables."""
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -32,6 +34,15 @@ class Table(ABC):
     @abstractmethod
     def gather(self, index: np.ndarray, names: Sequence[str]) -> dict[str, Cells]:
         """The cells of some columns in the rows ``index`` (m,), in that order."""
+
+    def where(self, index: int) -> str:
+        """The place of a row, in words."""
+        row = index
+        for path, rows in self.files:
+            if row < rows:
+                return f"{path}[row {row}]"
+            row -= rows
+        return f"sample {index}"
 
     def column(self, name: str) -> Cells:
         """All cells of one column."""
@@ -60,6 +71,10 @@ class Rows(Sequence[Row]):
     def __len__(self) -> int:
         return len(self.table)
 
+    def where(self, index: int) -> str:
+        """The place of a row: a file and the row in it, if it came from one."""
+        return self.table.where(index)
+
     @overload
     def __getitem__(self, index: int) -> Row: ...
     @overload
@@ -77,7 +92,7 @@ class Without(Table):
 
     def __init__(self, table: Table, name: str) -> None:
         self.names = tuple(n for n in table.names if n != name)
-        self.partial = table.partial
+        self.partial, self.files = table.partial, table.files
         self._table = table
 
     def __len__(self) -> int:
@@ -129,7 +144,9 @@ def of_samples(samples: Iterable[Any]) -> Table:
     if len(tables) == 1 and all(isinstance(sample, Row) for sample in samples):
         table = samples[0].table
         index = np.fromiter((sample.index for sample in samples), np.int64, len(samples))
-        return MemoryTable(table.gather(index, table.names), table.partial)
+        found = MemoryTable(table.gather(index, table.names), table.partial)
+        found.files = table.files
+        return found
     rows = [_mapping(sample) for sample in samples]
     names = {name: None for row in rows for name in row}
     columns = {name: of_values([row.get(name) for row in rows], name) for name in names}

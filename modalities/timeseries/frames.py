@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from anymae.errors import BadInput, missing_extra
+from anymae.modalities.timeseries.lines import read_csv
 from anymae.modalities.timeseries.series import Series
+from anymae.npy import read_npy
 
 EXTENSIONS = (".csv", ".tsv", ".npy")
 TIME_NAMES = ("date", "datetime", "time", "timestamp")
@@ -85,23 +88,29 @@ def _parsed(column: Any, name: Any) -> np.ndarray:
     if pd.api.types.is_numeric_dtype(column.dtype):
         return column.to_numpy()
     try:
-        return _naive(pd.DatetimeIndex(pd.to_datetime(column)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that texts of no one format are slow
+            return _naive(pd.DatetimeIndex(pd.to_datetime(column)))
     except (ValueError, TypeError) as error:
         raise BadInput(
-            f"column {name!r} cannot be read as times: {str(error).splitlines()[0]}"
+            f"column {name!r} cannot be read as times: {str(error).splitlines()[0]:.200}"
         ) from None
 
 
 def _values(frame: Any) -> np.ndarray:
     import pandas as pd
 
+    if not len(frame):
+        raise BadInput("the table has no rows", found=f"columns {', '.join(map(repr, frame))}")
     for name in frame.columns:
-        dtype = frame[name].dtype
-        if not (pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype)):
+        column = frame[name]
+        if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
+            wrong = pd.to_numeric(column, errors="coerce").isna() & column.notna()
+            step = int(wrong.to_numpy().argmax())
             raise BadInput(
                 "a channel must hold numbers",
-                where=f"column {name!r}",
-                found=f"{dtype}, e.g. {frame[name].iloc[0]!r}" if len(frame) else dtype,
+                where=f"column {name!r}, step {step}",
+                found=f"{column.iloc[step]!r:.80}",
                 hint="Drop the column; if it holds times give modality_options time_column.",
             )
     return frame.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -110,10 +119,7 @@ def _values(frame: Any) -> np.ndarray:
 def read_series(file: BinaryIO, name: str, time_column: str | None) -> Any:
     """One series from an open file. Raises ``BadInput`` naming it."""
     if name.lower().endswith(".npy"):
-        try:
-            return np.load(file, allow_pickle=False)
-        except Exception as error:  # numpy raises ValueError, EOFError, struct errors ...
-            raise BadInput(f"not a readable .npy array: {error}", where=name) from None
+        return read_npy(file, name)
     return _placed(read_table(file, name), name, time_column)
 
 
@@ -127,7 +133,9 @@ def read_table(file: Any, name: str) -> Any:
     try:
         if ending == "parquet":
             return pd.read_parquet(file)
-        return pd.read_csv(file, sep="\t" if ending == "tsv" else ",")
+        return read_csv(file, "\t" if ending == "tsv" else ",")
+    except BadInput as error:
+        raise error.at(name) from None
     except ImportError:
         raise missing_extra("pyarrow", "timeseries", f"{name}: a Parquet file") from None
     except Exception as error:  # the parsers raise many types on damaged files

@@ -14,6 +14,7 @@ from anymae.errors import BadInput, missing_extra
 from anymae.modalities.timeseries.frames import is_frame, read_table
 from anymae.modalities.timeseries.series import Series, Steps, as_steps, on_grid
 from anymae.modalities.timeseries.windows import Windows, default_window
+from anymae.npy import read_header
 
 TABLES = (".csv", ".tsv", ".parquet")
 
@@ -51,30 +52,35 @@ def _file(
     ending = path.suffix.lower()
     if not path.is_file() or ending not in (*TABLES, ".npy"):
         return None
-    if ending == ".npy":
-        if asked is None:
-            return None
-        try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise BadInput(f"not a readable .npy array: {error}", where=path) from None
-        return opened(array, asked, window, stride, irregular, time_column)
+    if ending == ".npy" and asked is None:
+        return None
     if ending == ".parquet" and not _is_table(path):
         return None
     try:
-        steps = as_steps(read_table(path, str(path)), time_column)
-        return _windows(steps, window, stride, irregular)
+        table = _mapped(path) if ending == ".npy" else read_table(path, str(path))
+        steps = as_steps(table, time_column)
+        return _windows(steps, window, stride, irregular, str(path))
     except BadInput as error:
         raise (error if str(path) in str(error) else error.at(path)) from None
 
 
+def _mapped(path: Path) -> np.ndarray:
+    with open(path, "rb") as file:
+        read_header(file, path.stat().st_size)
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
 def _windows(
-    steps: Steps, window: int | None, stride: int, irregular: bool | None
+    steps: Steps,
+    window: int | None,
+    stride: int,
+    irregular: bool | None,
+    name: str | None = None,
 ) -> Sequence[Any]:
     if not irregular:
         steps = on_grid(steps) or steps
     window = window or default_window(len(steps))
-    return [steps.sample()] if window is None else Windows([steps], window, stride)
+    return [steps.sample()] if window is None else Windows([steps], window, stride, name)
 
 
 def _is_table(path: Path) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from anymae.errors import BadInput
+from anymae.limits import LIMITS
 
 UNEVEN = 0.15
 """A step may differ from the usual one by this fraction and still be one: months do."""
@@ -125,14 +126,16 @@ def _numbers(values: Any) -> np.ndarray:
             expected="(time,) or (time, channels), nothing empty",
         )
     array = array[:, None] if array.ndim == 1 else array
-    if array.dtype.kind == "f" and np.isinf(array).any():
-        row, channel = np.argwhere(np.isinf(array))[0]
-        raise BadInput(
-            "infinite value",
-            where=f"step {row}, channel {channel}",
-            found=array[row, channel],
-            expected="numbers, NaN for missing ones",
-        )
+    if array.dtype.kind == "f":
+        wrong = np.abs(array) > np.float64(LIMITS.magnitude)
+        if wrong.any():
+            row, channel = np.argwhere(wrong)[0]
+            raise BadInput(
+                "infinite value, or too large",
+                where=f"step {row}, channel {channel}",
+                found=array[row, channel],
+                expected=f"numbers up to {LIMITS.magnitude:g}, NaN for missing ones",
+            )
     return array
 
 

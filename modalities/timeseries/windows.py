@@ -18,12 +18,16 @@ LONGEST = 512
 
 class Windows(Sequence[Any]):
     """All windows of ``window`` steps, ``stride`` apart, of long ``series``, in order: views.
+    ``name`` is the file that a single series came from.
 
     Raises ``BadInput`` for a series shorter than a window.
     """
 
-    def __init__(self, series: Sequence[Steps], window: int, stride: int = 1) -> None:
+    def __init__(
+        self, series: Sequence[Steps], window: int, stride: int = 1, name: str | None = None
+    ) -> None:
         self.steps = list(series)
+        self.name = name
         self.window = window
         self.stride = stride
         for number, one in enumerate(self.steps):
@@ -45,6 +49,13 @@ class Windows(Sequence[Any]):
 
     def __len__(self) -> int:
         return int(self.starts[-1])
+
+    def where(self, index: int) -> str:
+        """The place of a window: the file and its steps, if it came from one."""
+        if self.name is None:
+            return f"sample {index}"
+        start = index * self.stride
+        return f"{self.name}[steps {start} to {start + self.window - 1}]"
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):

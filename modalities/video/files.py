@@ -203,9 +203,11 @@ def _naming(name: str) -> Iterator[None]:
     """FFmpeg's errors, which are of many types, become one ``BadInput`` naming the file."""
     try:
         yield
-    except (AnyMAEError, MemoryError):
+    except AnyMAEError:
         raise
     except Exception as error:
+        if isinstance(error, MemoryError) and not hasattr(error, "errno"):  # FFmpeg's have one
+            raise
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise BadInput(
             f"cannot be decoded as a video: {reason}",

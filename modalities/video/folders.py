@@ -60,6 +60,10 @@ class FrameFolders(Sequence[FrameFolder]):
     def __len__(self) -> int:
         return len(self.folders)
 
+    def where(self, index: int) -> str:
+        """The folder of a video."""
+        return self.folders[index]
+
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return FrameFolders(self.folders[index], self.limits)
@@ -126,7 +130,9 @@ def _open(path: str) -> Any:
 
 
 def _damaged(path: str, error: Exception) -> BadInput:
-    reason = getattr(error, "strerror", None) or str(error).split(" <")[0]
+    reason = (
+        getattr(error, "strerror", None) or str(error).removesuffix(f" {path!r}").split(" <")[0]
+    )
     return BadInput(
         f"cannot be decoded as an image: {reason or type(error).__name__}",
         where=path,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from anymae.errors import BadInput
 from anymae.modalities.video.frames import Frames
 from anymae.pixels import Statistics, Survey
 
@@ -21,8 +22,12 @@ def survey(
     for video in videos:
         lengths.append(video.length)
         sizes.add(video.size)
-        for frame in video.at(_thinned(window(video.length))):
-            look.add(frame)
+        shown = _thinned(window(video.length))
+        for place, frame in zip(shown, video.at(shown), strict=True):
+            try:
+                look.add(frame)
+            except BadInput as error:
+                raise error.at(f"frame {place}") from None
     found = look.statistics(len(lengths))
     return tuple(lengths), sizes.pop() if len(sizes) == 1 else None, found
 

@@ -109,7 +109,7 @@ def test_a_pixel_that_is_no_number_is_pointed_at(bad):
     for call, argument in ((adapter.tokenize, sample), (ImageAdapter().fit, [sample])):
         said = said_of(BadInput, call, argument)
         assert f"row 5, column 7, channel 2: {bad} pixel value" in said
-        assert "found 1 non-finite of 288 values; expected finite numbers" in said
+        assert "found 1 of 288 values not finite or too large; expected finite numbers" in said
 
 
 @pytest.mark.parametrize(

@@ -224,7 +224,7 @@ def test_a_column_too_few_or_too_many_is_named():
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        ({"a": [1.0, float("inf")] * 9}, "column 'a': an infinite number"),
+        ({"a": [1.0, float("inf")] * 9}, "column 'a', row 1 of 18: an infinite number"),
         ({"a": [1, "x"] * 9}, "column 'a'.*found int and text"),
         ({"a": [[1], [2]] * 9}, "column 'a'"),
         ({"a": [1, 2], "b": [1]}, "columns differ in length"),

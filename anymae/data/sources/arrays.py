@@ -46,7 +46,10 @@ class Arrays(Source):
 
 
 class Samples(Source):
-    """A sequence whose items are samples, whatever they are: what ``Adapter.native`` returns."""
+    """A sequence whose items are samples, whatever they are: what ``Adapter.native`` returns.
+
+    It may say itself where a sample comes from, by a method ``where(index)``.
+    """
 
     def __init__(self, samples: Sequence[Any]) -> None:
         self.samples = samples
@@ -55,7 +58,8 @@ class Samples(Source):
         return len(self.samples)
 
     def where(self, index: int) -> str:
-        return f"sample {index}"
+        says = getattr(self.samples, "where", None)
+        return says(index) if callable(says) else f"sample {index}"
 
     def fingerprint(self) -> str:
         ends = [outline(self.samples[i]) for i in (0, len(self) - 1)]

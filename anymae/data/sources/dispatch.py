@@ -39,7 +39,12 @@ def open_source(
     label_key = labels if isinstance(labels, str) else None
     source = _open(dataset, adapter, label_key, limits)
     if len(source) == 0:
-        raise BadInput("the data set is empty", where="dataset", found=kind_of(dataset))
+        named = isinstance(dataset, (str, os.PathLike))
+        raise BadInput(
+            "the data set is empty",
+            where=dataset if named else "dataset",
+            found="no samples" if named else kind_of(dataset),
+        )
     return source if labels is None or label_key else source.with_labels(labels)
 
 

@@ -1,31 +1,16 @@
-"""An ``.npy`` file as a data set: its claims are checked before anything is allocated.
-
-Never unpickles: files with object arrays are refused.
-"""
+"""An ``.npy`` file as a data set: mapped, after a look at what its header claims."""
 
 from __future__ import annotations
 
-import math
 import os
-from typing import IO, Any, Final, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 
 from anymae.data.sources.arrays import Arrays
 from anymae.data.sources.places import placed
 from anymae.errors import BadInput
-
-_READERS: Final = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-
-
-class Header(NamedTuple):
-    """What a ``.npy`` header says; ``start`` is the byte at which the numbers begin."""
-
-    shape: tuple[int, ...]
-    fortran: bool
-    dtype: np.dtype[Any]
-    start: int
+from anymae.npy import read_header
 
 
 class MappedArray(Arrays):
@@ -59,27 +44,3 @@ def _mapped(path: str) -> np.ndarray:
         shape=header.shape,
         order="F" if header.fortran else "C",
     )
-
-
-def read_header(file: IO[bytes], size: int) -> Header:
-    """The header of an npy file of ``size`` bytes. Raises ``BadInput`` if it claims more."""
-    try:
-        version = npy.read_magic(file)
-        shape, fortran, dtype = _READERS[version](file)
-    except Exception as error:
-        raise BadInput(
-            "the npy header cannot be read",
-            found=type(error).__name__,
-            expected="format 1.0 or 2.0, as numpy.save writes it",
-        ) from error
-    if dtype.hasobject:
-        raise BadInput("object arrays are not read: they are pickles", found=f"dtype {dtype}")
-    start = file.tell()
-    claimed = math.prod(shape) * dtype.itemsize
-    if any(n < 0 for n in shape) or claimed > size - start:
-        raise BadInput(
-            "the header claims what is not in the file",
-            found=f"shape {shape} of {dtype}, {claimed} bytes",
-            expected=f"at most the {size - start} bytes after the header",
-        )
-    return Header(shape, fortran, dtype, start)

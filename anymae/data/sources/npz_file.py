@@ -13,12 +13,12 @@ from anymae.adapter import Adapter
 from anymae.data.sources.arrays import Arrays
 from anymae.data.sources.columns import LABEL_KEYS, SAMPLE_KEYS
 from anymae.data.sources.labels import as_labels
-from anymae.data.sources.npy_file import read_header
 from anymae.data.sources.places import placed
 from anymae.data.sources.ragged import Ragged
 from anymae.data.sources.source import Source
 from anymae.errors import BadInput
 from anymae.limits import Limits
+from anymae.npy import read_header
 
 _ARRAY_KEYS: Final = ("samples", "images", *SAMPLE_KEYS)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeGuard
 
-from anymae.errors import AnyMAEError, BadInput
+from anymae.errors import AnyMAEError, BadInput, begins
 
 
 @contextmanager
@@ -40,18 +39,11 @@ def _shown(where: str | Callable[[], str]) -> str:
 
 def _at(error: BadInput, place: str, name: str | None) -> AnyMAEError:
     inner = error.where
-    if _begins(inner, place):
+    if inner is not None and begins(inner, place):
         return error
-    if name is not None and _begins(inner, name):
+    if name is not None and inner is not None and begins(inner, name):
         inner = inner[len(name) :].lstrip(",:; ") or None
     bare = BadInput(
         error.what, where=inner, found=error.found, expected=error.expected, hint=error.hint
     )
     return bare.at(place)
-
-
-def _begins(where: str | None, place: str) -> TypeGuard[str]:
-    """Whether ``where`` is a place or something in it (``place, line 3``, ``place[key]``)."""
-    if where is None or not where.startswith(place):
-        return False
-    return len(where) == len(place) or where[len(place)] in ",:; ["
