@@ -37,13 +37,19 @@ def claim(folder: Path, config: RunConfig, resume: str, world: World) -> bool:
         raise unknown_name("resume", resume, ("auto", "never", "must"))
     path = folder / "config.json"
     exists = path.exists()
-    world.barrier()
-    if not exists:
-        if resume == "must":
+    with world.together():  # none writes before all have looked
+        pass
+    with world.together():
+        if exists:
+            _refuse_another(folder, config, resume)
+        elif resume == "must":
             raise BadConfig("there is no run to resume", where=folder)
-        if world.leads:
+        elif world.leads:
             write_json(path, config)
-        return False
+    return exists and (folder / "model" / "config.json").exists()
+
+
+def _refuse_another(folder: Path, config: RunConfig, resume: str) -> None:
     if resume == "never":
         raise BadConfig(
             "there is a run in this folder already",
@@ -51,4 +57,3 @@ def claim(folder: Path, config: RunConfig, resume: str, world: World) -> bool:
             hint="Choose another out, or resume='auto' to continue it.",
         )
     read_run_config(folder).refuse_difference(config, folder)
-    return (folder / "model" / "config.json").exists()

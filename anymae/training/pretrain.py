@@ -111,8 +111,9 @@ def pretrain(
     )
     folder = open_folder(out, adapter, method, world)
     with ExitStack() as stack:
-        if world.leads:
-            stack.enter_context(owned(folder, notice))
+        with world.together():
+            if world.leads:
+                stack.enter_context(owned(folder, notice))
         shown = some_samples(held_out or train, adapter, skip_bad)
         if claim(folder, config, resume, world):
             history = read_history(folder / "history.csv")
@@ -124,8 +125,9 @@ def pretrain(
 def _train(setup: Setup, resume: str) -> tuple[Model, list[dict[str, Any]]]:
     say = notice if setup.world.leads else lambda text: None
     checkpoints = Checkpoints(setup.folder / "checkpoints", setup.training.keep, say)
-    if setup.world.leads:
-        checkpoints.clear_unfinished()
+    with setup.world.together():
+        if setup.world.leads:
+            checkpoints.clear_unfinished()
     trainer = Trainer(setup, checkpoints)
     if trainer.restore():
         say(f"continuing {setup.folder} after step {trainer.progress.step:,}")
@@ -135,10 +137,10 @@ def _train(setup: Setup, resume: str) -> tuple[Model, list[dict[str, Any]]]:
         say(_summary(setup, trainer))
     history = trainer.train()
     model = trainer.finished_model()
-    if setup.world.leads:
-        write_history(setup.folder / "history.csv", history)
-        save_model(model, setup.folder / "model")
-    setup.world.barrier()
+    with setup.world.together():
+        if setup.world.leads:
+            write_history(setup.folder / "history.csv", history)
+            save_model(model, setup.folder / "model")
     return model, history
 
 

@@ -11,32 +11,35 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from anymae.config import validated
 from anymae.data.batches import Batch, Batches, micro_batches
 from anymae.data.loader import default_workers, load
 from anymae.data.plan import Plan
-from anymae.errors import AnyMAEError, Diverged, Interrupted
+from anymae.errors import AnyMAEError, BadConfig, CheckpointError, Interrupted
 from anymae.goals import in_scope
 from anymae.masks import Roles
 from anymae.model import Model
 from anymae.precision import autocast
-from anymae.storage import shapes_of
+from anymae.storage import Wanted, shapes_of
 from anymae.tokens import Packed
 from anymae.training.bad_samples import note_bad
-from anymae.training.checkpoint import Checkpoints, Snapshot
+from anymae.training.bad_steps import BadStep, Drawn, record
+from anymae.training.checkpoint import Checkpoints, Circumstances, Snapshot
+from anymae.training.determinism import repeatable
+from anymae.training.guards import diverged, fault, remember
+from anymae.training.held_out import held_out_loss
 from anymae.training.history import write_history
 from anymae.training.optim import Average, adamw, optimiser_tensors, rate, restore_optimiser
 from anymae.training.progress import ProgressLine
 from anymae.training.setup import Progress, Setup
 from anymae.training.signals import StopFlag
 from anymae.views import in_views
-
-HOPELESS = 1000.0
-"""A loss this many times the trivial one counts as a bad step."""
 
 
 class Trainer:
@@ -53,37 +56,34 @@ class Trainer:
         total = self.config.total_draws(samples)
         self.plan = Plan(samples, self.config.batch_size, total, setup.seed)
         self.progress = Progress()
-        self._rate = self._norm = 0.0  # of the last good step, and the last step, for the history
+        self._mark = (time.perf_counter(), 0.0, 0.0)
 
     # -- the loop --------------------------------------------------------------------------
 
     def train(self) -> list[dict[str, Any]]:
-        """Run to the end and return the history. Raises ``Interrupted``, ``Diverged`` and what
-        bad data raises, each after a checkpoint of the last finished step."""
+        """Run to the end and return the history. Raises ``Interrupted``, ``Diverged``,
+        ``CheckpointError`` and what bad data raises; if it stops because of a signal or bad data,
+        after a checkpoint of the last finished step."""
         steps, progress = self.plan.steps, self.progress
-        with StopFlag() as stop, ProgressLine(steps, progress.step, self.world.leads) as line:
+        with (
+            StopFlag() as stop,
+            ProgressLine(steps, progress.step, self.world.leads) as line,
+            repeatable(self.world.device),
+            closing(self.batches()) as batches,
+        ):
             self.model.train()
-            batches = self._batches()
             self._mark = (time.perf_counter(), 0.0, 0.0)
-            try:
-                while progress.step < steps:
-                    asked_to_stop = self._step(next(batches), stop)
-                    progress.step += 1
-                    self._look(line)
-                    if asked_to_stop and progress.step < steps:
-                        raise Interrupted(
-                            f"stopped after step {progress.step} of {steps}, checkpoint written",
-                            hint=f"Continue with: anymae resume {self.setup.folder}",
-                        )
-            except AnyMAEError as error:
-                if not isinstance(error, Diverged):
-                    self._save()
-                raise
-            finally:
-                batches.close()
+            while progress.looked < steps:
+                asked_to_stop = False
+                if progress.looked == progress.step:
+                    asked_to_stop = self.step(next(batches), stop)
+                self._look(line, stop)
+                if asked_to_stop and progress.step < steps:
+                    raise self._interrupted()
         return progress.history
 
-    def _batches(self) -> Generator[Batch, None, None]:
+    def batches(self) -> Generator[Batch, None, None]:
+        """This process's batches of the steps to come."""
         config = self.config
         workers = config.workers
         if workers is None:
@@ -98,34 +98,49 @@ class Trainer:
         )
         return load(batches, self.progress.step, workers, pin=self.world.device.type == "cuda")
 
-    def _step(self, batch: Batch, stop: StopFlag) -> bool:
+    def step(self, batch: Batch, stop: StopFlag) -> bool:
         """One optimiser step on one global batch; True if any process was asked to stop."""
-        if batch.error is not None:
-            raise batch.error
-        packed = self.setup.spare if batch.packed is None else batch.packed
-        weight = 0.0 if batch.packed is None else 1.0
-        views = self.model.recipe.views
-        micro = micro_batches(packed.to(self.world.device), self.config.micro_tokens // views)
-        self.model.done = self.progress.updates / self.plan.steps
-        mask = self.model.recipe.mask
-        parts = [(p, mask.draw(in_views(p, views), self.model)) for p in micro]
-        tokens, samples, stops, bad, count, *also = self.world.sum(
-            weight * packed.segments.total,
-            weight * len(packed),
+        parts, weight = self.parts(batch)
+        tokens, samples, stops, errors, bad, count, *also = self.world.sum(
+            weight * sum(packed.segments.total for packed, _ in parts),
+            weight * sum(len(packed) for packed, _ in parts),
             stop.asked,
+            batch.error is not None,
             len(batch.bad),
-            *(weight * number for number in self._counts(parts)),
+            *(weight * number for number in self.counts(parts)),
         )
-        if bad:
-            drawn = self.plan.batch * (self.progress.step + 1)
-            note_bad(self.setup, self.progress.bad, batch.bad, drawn, all_bad=not samples)
+        if errors or bad:
+            self._refuse_bad(batch, all_bad=not samples)
         if count:
-            loss, observed = self._backward(parts, weight, count, also)
+            loss, observed = self.backward(parts, weight, count, also)
             self._update(loss, count, observed)
+        self.progress.step += 1
         self._mark = (self._mark[0], self._mark[1] + tokens, self._mark[2] + samples)
         return stops > 0
 
-    def _counts(self, parts: list[tuple[Packed, Roles]]) -> list[int]:
+    def parts(self, batch: Batch) -> tuple[list[tuple[Packed, Roles]], float]:
+        """This process's micro-batches with their masks, and their weight: 0 where it has no good
+        sample and takes a spare one, because every process computes."""
+        packed = self.setup.spare if batch.packed is None else batch.packed
+        weight = 0.0 if batch.packed is None else 1.0
+        recipe = self.model.recipe
+        tokens = self.config.micro_tokens // recipe.views
+        micro = micro_batches(packed.to(self.world.device), tokens)
+        self.model.done = self.progress.updates / self.plan.steps
+        drawn = [(p, recipe.mask.draw(in_views(p, recipe.views), self.model)) for p in micro]
+        return drawn, weight
+
+    def _refuse_bad(self, batch: Batch, *, all_bad: bool) -> None:
+        progress = self.progress
+        drawn = self.plan.batch * (progress.step + 1)
+        try:
+            self.world.agree(batch.error)
+            progress.bad = note_bad(self.setup, progress.bad, batch.bad, drawn, all_bad=all_bad)
+        except AnyMAEError:
+            self._save()
+            raise
+
+    def counts(self, parts: list[tuple[Packed, Roles]]) -> list[int]:
         """How many tokens the main goal and each further one ask about."""
         found = [sum(roles.of_ask.total for _, roles in parts)]
         for goal in self.model.recipe.also:
@@ -133,7 +148,7 @@ class Trainer:
             found.append(sum(segments.total for segments in cut))
         return found
 
-    def _backward(
+    def backward(
         self,
         parts: list[tuple[Packed, Roles]],
         weight: float,
@@ -160,22 +175,22 @@ class Trainer:
 
     def _update(self, loss: float, count: float, observed: Mapping[int, Tensor]) -> None:
         """Move the weights, and what targets learn from what was ``observed``, unless the step is
-        bad: then nothing but a counter changes."""
+        bad: then nothing but counters change."""
         config, progress = self.config, self.progress
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        self._norm = norm = float(torch.nn.utils.get_total_norm(gradients))
-        hopeless = loss > HOPELESS * max(self.setup.trivial.best, 1e-12)
-        if not (math.isfinite(loss) and math.isfinite(norm)) or hopeless:
-            progress.bad_in_a_row += 1
+        norm = self.norm(gradients)
+        progress.norm = norm if math.isfinite(norm) else None
+        what = fault(progress, config, self.setup.trivial.best, loss, norm)
+        if what is not None:
             self.optimiser.zero_grad()
-            self._refuse_divergence(loss, norm)
+            self._pass_over(what, loss, norm)
             return
-        progress.bad_in_a_row = 0
+        remember(progress, loss, norm)
         if config.clip is not None and norm > config.clip:
             torch._foreach_mul_(gradients, config.clip / norm)
-        self._rate = rate(config, config.lr, (progress.updates + 0.5) / self.plan.steps)
+        progress.rate = rate(config, config.lr, (progress.updates + 0.5) / self.plan.steps)
         for group in self.optimiser.param_groups:
-            group["lr"] = self._rate
+            group["lr"] = progress.rate
         self.optimiser.step()
         self.optimiser.zero_grad()
         before = progress.updates / self.plan.steps
@@ -189,34 +204,73 @@ class Trainer:
         progress.window_loss += loss * count
         progress.window_count += count
 
-    def _refuse_divergence(self, loss: float, norm: float) -> None:
-        if self.progress.bad_in_a_row >= self.config.bad_steps:
-            raise Diverged(
-                f"training diverged: {self.config.bad_steps} bad steps in a row",
-                where=f"step {self.progress.step + 1}",
-                found=f"loss {loss:.4g}, gradient norm {norm:.4g}",
-                hint=f"Try a lower lr (it was {self.config.lr:.3g}), training.clip=1 or "
-                "precision=fp32; the newest checkpoint is sound.",
-            )
+    def norm(self, gradients: Sequence[Tensor]) -> float:
+        """The gradients' norm, the same number in every process, and not finite in all of them if
+        in any."""
+        norm = float(torch.nn.utils.get_total_norm(gradients))
+        return self.world.sum(norm)[0] / self.world.size
+
+    # -- bad steps -------------------------------------------------------------------------
+
+    def _pass_over(self, what: str, loss: float, norm: float) -> None:
+        """Count and keep a bad step; go back if there were too many in a row."""
+        progress = self.progress
+        progress.bad_in_a_row += 1
+        progress.bad_steps += 1
+        with self.world.together():
+            if self.world.leads:
+                record(self.setup.folder, self._bad_step(what, loss, norm), progress)
+        if progress.bad_in_a_row >= self.config.bad_steps:
+            self._go_back(what)
+
+    def _bad_step(self, what: str, loss: float, norm: float) -> BadStep:
+        where = self.setup.source.where
+        pairs = self.plan.draw(self.progress.step)
+        return BadStep(
+            step=self.progress.step + 1,
+            fault=what,
+            loss=str(loss),
+            grad_norm=str(norm),
+            seed=self.setup.seed,
+            processes=self.world.size,
+            checkpoint=self.progress.checkpoint,
+            samples=[Drawn(epoch=e, index=i, where=where(i)) for e, i in pairs],
+        )
+
+    def _go_back(self, what: str) -> None:
+        """Take the weights of the checkpoint before the bad steps; their samples do not return."""
+        progress = self.progress
+        if progress.rollbacks >= self.config.rollbacks or not progress.checkpoint:
+            raise diverged(progress, self.config, what)
+        snapshot = self.checkpoints.newest(self._wanted(), upto=progress.checkpoint)
+        if snapshot is None:
+            raise diverged(progress, self.config, what)
+        self.checkpoints.warn(
+            f"step {progress.step + 1}: {progress.bad_in_a_row} bad steps in a row, the last with "
+            f"{what}; going on with the weights of step {snapshot.step}"
+        )
+        progress.back_to(self._load(snapshot))
 
     # -- looking and keeping ---------------------------------------------------------------
 
-    def _look(self, line: ProgressLine) -> None:
+    def _look(self, line: ProgressLine, stop: StopFlag) -> None:
         """Log, validate and checkpoint when it is time."""
-        config, step = self.config, self.progress.step
+        config, progress, step = self.config, self.progress, self.progress.step
         last = step == self.plan.steps
         validates = bool(self.setup.held_out) and (last or step % config.validate_every == 0)
         if last or validates or step % config.log_every == 0:
-            row = self._row()
-            if validates:
-                row |= self._validate()
-            row = {k: v for k, v in row.items() if math.isfinite(v)}
-            self.progress.history.append(row)
+            found = self._validate(stop) if validates else {}
+            row = {k: v for k, v in (self._row() | found).items() if math.isfinite(v)}
+            progress.history.append(row)
             self._mark = (time.perf_counter(), 0.0, 0.0)
-            if self.world.leads:
-                write_history(self.setup.folder / "history.csv", self.progress.history)
+            with self.world.together():
+                if self.world.leads:
+                    write_history(self.setup.folder / "history.csv", progress.history)
             line.show(row)
+        progress.looked = step
         if last or step % config.checkpoint_every == 0:
+            if not progress.bad_in_a_row:
+                progress.checkpoint = step
             self._save()
 
     def _row(self) -> dict[str, Any]:
@@ -231,8 +285,8 @@ class Trainer:
             "epoch": progress.step * self.plan.batch / self.plan.samples,
             "loss": loss,
             "explained_variance": self.setup.trivial.explained(loss),
-            "lr": self._rate,
-            "grad_norm": self._norm,
+            "lr": progress.rate,
+            "grad_norm": math.nan if progress.norm is None else progress.norm,
             "tokens_per_second": tokens / seconds,
             "samples_per_second": samples / seconds,
             "skipped_steps": progress.step - progress.updates,
@@ -240,59 +294,80 @@ class Trainer:
             "seconds": progress.seconds,
         }
 
-    @torch.no_grad()
-    def _validate(self) -> dict[str, float]:
-        """Masked loss of the held-out samples, with masks that are the same every time."""
-        self.model.eval()
-        total = count = 0.0
-        mine = self.setup.held_out[self.world.rank :: self.world.size]
-        for packed in (p.to(self.world.device) for p in mine):
-            roles = self.model.recipe.mask.draw(packed, self.model)
-            with autocast(self.world.device, self.setup.precision):
-                output = self.model(packed, roles)
-            total += float(output.loss)
-            count += output.count
-        self.model.train()
-        total, count = self.world.sum(total, count)
-        loss = total / max(count, 1)
+    def _validate(self, stop: StopFlag) -> dict[str, float]:
+        loss = held_out_loss(self.setup, stop)
+        if loss is None:  # asked to stop: this step will be looked at when the run goes on
+            raise self._interrupted()
         row = {"validation_loss": loss}
         if self.setup.trivial_held_out is not None:
             row["validation_explained_variance"] = self.setup.trivial_held_out.explained(loss)
         return row
 
-    def _save(self) -> None:
-        """A checkpoint of the last finished step, by the leading process."""
-        if self.world.leads and self.progress.step:
-            tensors = {
-                "model": self.model.state_dict(),
-                "optimiser": optimiser_tensors(self.optimiser, self.model),
-            }
-            if self.average:
-                tensors["average"] = self.average.tensors
-            self.checkpoints.save(Snapshot(self.progress.step, tensors, vars(self.progress)))
-        self.world.barrier()
+    def _interrupted(self) -> Interrupted:
+        self._save()
+        return Interrupted(
+            f"stopped after step {self.progress.step} of {self.plan.steps}, checkpoint written",
+            hint=f"Continue with: anymae resume {self.setup.folder}",
+        )
 
-    def restore(self) -> bool:
-        """Continue from the newest sound checkpoint; False if there is none."""
-        weights = shapes_of(self.model.state_dict())
-        moments = optimiser_tensors(self.optimiser, self.model)
-        wanted = {
-            "model": weights,
-            "optimiser": shapes_of(moments),
+    def _save(self) -> None:
+        """A checkpoint of the last finished step, by the leading process. Raises ``Diverged``
+        rather than write weights that are not finite."""
+        progress = self.progress
+        if not progress.step:
+            return
+        broken = not all(bool(p.isfinite().all()) for p in self.model.parameters())
+        if self.world.sum(broken)[0]:
+            raise diverged(progress, self.config, "weights that are not finite")
+        tensors = {
+            "model": self.model.state_dict(),
+            "optimiser": optimiser_tensors(self.optimiser, self.model),
         }
         if self.average:
-            wanted["average"] = weights
-        snapshot = self.checkpoints.newest(wanted)
+            tensors["average"] = self.average.tensors
+        state = progress.model_dump()
+        snapshot = Snapshot(progress.step, tensors, state, self._circumstances())
+        with self.world.together():
+            if self.world.leads:
+                self.checkpoints.save(snapshot, spare=progress.checkpoint)
+
+    def restore(self, upto: int | None = None) -> bool:
+        """Continue from the newest sound checkpoint (of step ``upto`` at most); False if there is
+        none. Raises ``CheckpointError``."""
+        snapshot = self.checkpoints.newest(self._wanted(), upto)
         if snapshot is None:
             return False
-        self.progress = Progress(**snapshot.state)
+        self.progress = self._load(snapshot)
+        changed = snapshot.circumstances.differences(self._circumstances())
+        if changed:
+            self.checkpoints.warn(
+                f"continuing exactly but for rounding: step {snapshot.step} was computed with "
+                + ", ".join(changed)
+            )
+        return True
+
+    def _circumstances(self) -> Circumstances:
+        return Circumstances.here(self.world.size, self.world.device)
+
+    def _wanted(self) -> dict[str, Wanted]:
+        weights = shapes_of(self.model.state_dict())
+        moments = shapes_of(optimiser_tensors(self.optimiser, self.model))
+        average = {"average": weights} if self.average else {}
+        return {"model": weights, "optimiser": moments} | average
+
+    def _load(self, snapshot: Snapshot) -> Progress:
+        """Take a snapshot's tensors; returns its progress."""
+        try:
+            progress = validated(Progress, snapshot.state, f"checkpoint of step {snapshot.step}")
+        except BadConfig as error:
+            raise CheckpointError(str(error)) from None
         self.model.load_state_dict(dict(snapshot.tensors["model"]))
         restore_optimiser(self.optimiser, self.model, snapshot.tensors["optimiser"])
         if self.average:
             self.average.tensors = {
                 n: t.to(self.world.device) for n, t in snapshot.tensors["average"].items()
             }
-        return True
+        return progress
 
     def finished_model(self) -> Model:
         """The trained model on the CPU in eval mode: the average's weights, if there is one."""

@@ -45,7 +45,7 @@ def test_epochs_are_exact_and_the_last_batch_may_be_short(tmp_path):
 
 
 def test_skipped_steps_change_nothing_but_a_counter(tmp_path, monkeypatch):
-    original = Trainer._backward
+    original = Trainer.backward
     poisoned = []
 
     def backward(self, parts, weight, count, also):
@@ -57,7 +57,7 @@ def test_skipped_steps_change_nothing_but_a_counter(tmp_path, monkeypatch):
             assert all(torch.equal(v, poisoned[0][k]) for k, v in self.model.state_dict().items())
         return loss
 
-    monkeypatch.setattr(Trainer, "_backward", backward)
+    monkeypatch.setattr(Trainer, "backward", backward)
     run = pretrain(tmp_path / "run")
     assert run.history[-1]["skipped_steps"] == 1
     assert all(np.isfinite(run.model.embed(digits(4))).all() for _ in [0])
