@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from anymae import __version__
-from anymae.cli import after, catalogue, new_modality, train
+from anymae.cli import after, catalogue, new_modality, replaying, train
 from anymae.errors import AnyMAEError
+from anymae.training.signals import terminated_is_interrupted
 
 app = typer.Typer(
     name="anymae",
@@ -21,8 +22,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (train.demo, train.pretrain, train.resume, after.evaluate, after.diagnose,
-                after.finetune, after.embed, after.reconstruct, after.report,
+for command in (train.demo, train.pretrain, train.resume, replaying.replay,
+                after.evaluate, after.diagnose, after.finetune,
+                after.embed, after.reconstruct, after.report,
                 catalogue.recipes, catalogue.modalities,
                 catalogue.doctor):  # fmt: skip
     app.command()(command)
@@ -52,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "--debug" in arguments:
         return app(arguments, standalone_mode=False) or 0
     try:
-        return app(arguments, standalone_mode=False) or 0
+        with terminated_is_interrupted():
+            return app(arguments, standalone_mode=False) or 0
     except AnyMAEError as error:
         return _failed(str(error), error.status)
     except typer.Exit as stop:

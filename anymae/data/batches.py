@@ -23,10 +23,12 @@ from anymae.tokens import Packed
 
 @dataclass(frozen=True)
 class Batch:
-    """One rank's part of a step: ``packed`` is None if it has no (good) sample. ``bad`` are the
-    errors of skipped samples; ``error`` ends the run."""
+    """One rank's part of a step: ``packed`` is None if it has no (good) sample, ``drawn`` are the
+    (epoch, sample index) pairs of its samples. ``bad`` are the errors of skipped samples; ``error``
+    ends the run."""
 
     packed: Packed | None
+    drawn: list[tuple[int, int]] = field(default_factory=list)
     bad: list[AnyMAEError] = field(default_factory=list)
     error: AnyMAEError | None = None
 
@@ -48,9 +50,8 @@ class Batches(Dataset[Batch]):
         self.rank, self.world, self.skip_bad = rank, world, skip_bad
 
     def __getitem__(self, step: int) -> Batch:
-        bad: list[AnyMAEError] = []
         try:
-            return Batch(self._packed(step, bad), bad)
+            return self._batch(step)
         except AnyMAEError as error:
             return Batch(None, error=error)
         except Exception as error:
@@ -58,8 +59,8 @@ class Batches(Dataset[Batch]):
                 raise
             return Batch(None, error=_from_worker(error, step))
 
-    def _packed(self, step: int, bad: list[AnyMAEError]) -> Packed | None:
-        samples, keys, places = [], [], []
+    def _batch(self, step: int) -> Batch:
+        samples, keys, places, drawn, bad = [], [], [], [], []
         seed = self.plan.seed
         for epoch, index in share(self.plan.draw(step), self.rank, self.world):
             try:
@@ -67,13 +68,15 @@ class Batches(Dataset[Batch]):
                 samples.append(_prepared(self.source, self.adapter, index, generator))
                 keys.append(draws.key(seed, epoch, index, "sample"))
                 places.append(self.source.where(index))
+                drawn.append((epoch, index))
             except AnyMAEError as error:
                 if not self.skip_bad:
                     raise
                 bad.append(error)
-        if not samples:
-            return None
-        return tokenized(self.adapter, samples, places).with_keys(torch.tensor(keys))
+        packed = None
+        if samples:
+            packed = tokenized(self.adapter, samples, places).with_keys(torch.tensor(keys))
+        return Batch(packed, drawn, bad)
 
 
 def _prepared(source: Source, adapter: Adapter, index: int, generator: torch.Generator) -> Any:

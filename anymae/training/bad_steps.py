@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from anymae.config import validated
+from anymae.data.sources import Source
 from anymae.storage import FORMAT, cannot_write, read_json, write_json
 from anymae.training.checkpoint import name_of
 from anymae.training.setup import Progress
@@ -31,6 +33,11 @@ class Drawn(BaseModel):
     epoch: int
     index: int
     where: str
+
+
+def named(source: Source, pairs: Iterable[tuple[int, int]]) -> list[Drawn]:
+    """What (epoch, sample index) pairs are in the data."""
+    return [Drawn(epoch=epoch, index=i, where=source.where(i)) for epoch, i in pairs]
 
 
 class BadStep(BaseModel):

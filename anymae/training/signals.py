@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -36,3 +38,21 @@ class StopFlag:
         if self.asked:
             os._exit(130)
         self.asked = True
+
+
+@contextmanager
+def terminated_is_interrupted() -> Iterator[None]:
+    """Have SIGTERM do what Ctrl-C does where nothing else is in charge, e.g. before training."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not in the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

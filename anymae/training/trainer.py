@@ -29,7 +29,7 @@ from anymae.precision import autocast
 from anymae.storage import Wanted, shapes_of
 from anymae.tokens import Packed
 from anymae.training.bad_samples import note_bad
-from anymae.training.bad_steps import BadStep, Drawn, record
+from anymae.training.bad_steps import BadStep, named, record
 from anymae.training.checkpoint import Checkpoints, Circumstances, Snapshot
 from anymae.training.determinism import repeatable
 from anymae.training.guards import diverged, fault, remember
@@ -224,8 +224,6 @@ class Trainer:
             self._go_back(what)
 
     def _bad_step(self, what: str, loss: float, norm: float) -> BadStep:
-        where = self.setup.source.where
-        pairs = self.plan.draw(self.progress.step)
         return BadStep(
             step=self.progress.step + 1,
             fault=what,
@@ -234,7 +232,7 @@ class Trainer:
             seed=self.setup.seed,
             processes=self.world.size,
             checkpoint=self.progress.checkpoint,
-            samples=[Drawn(epoch=e, index=i, where=where(i)) for e, i in pairs],
+            samples=named(self.setup.source, self.plan.draw(self.progress.step)),
         )
 
     def _go_back(self, what: str) -> None:
