@@ -5,14 +5,15 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
-from anymae.recipe import Recipe
+if TYPE_CHECKING:
+    from anymae.recipe import Recipe
 
 
 def recipes(
