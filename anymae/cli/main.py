@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -72,5 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _failed(line: str, status: int) -> int:
-    typer.echo(f"anymae: {' '.join(line.split())}", err=True)
+    line = f"anymae: {' '.join(line.split())}"
+    typer.echo(line, err=True)
+    if report := os.environ.get("TORCHELASTIC_ERROR_FILE"):  # torchrun's last words quote it
+        Path(report).write_text(json.dumps({"message": line, "timestamp": int(time.time())}))
     return status

@@ -1,11 +1,16 @@
 """Starting several processes with torchrun, and judging whether they computed what one does."""
 
+import json
 import math
 import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
+
+import torch
 
 import anymae
 from anymae.training.history import read_history
@@ -27,24 +32,36 @@ def free_port() -> int:
         return one.getsockname()[1]
 
 
-def on_ranks(processes: int, folder: Path, *cases: str, timeout: int = 280) -> None:
-    """Train cases (see ranks.py) on several processes, each in a folder named by its number."""
-    command = torchrun(processes, HERE / "ranks.py", folder, *cases)
+def on_ranks(processes: int, folder: Path, cases: Iterable[Mapping[str, Any]]) -> str:
+    """Train cases (see ranks.py) on several processes of one launch; returns what they said."""
+    texts = [json.dumps(case) for case in cases]
+    command = torchrun(processes, HERE / "ranks.py", folder, *texts)
+    threads = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=timeout, check=False,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+        command, capture_output=True, text=True, timeout=280, check=False, env=threads
+    )
     assert done.returncode == 0, done.stderr[-4000:]
+    return done.stderr
 
 
 def weights_apart(one: anymae.Model, other: anymae.Model) -> float:
-    """The distance of two models' weights, relative to their norm."""
-    theirs = other.state_dict()
-    apart = size = 0.0
-    for name, ours in one.state_dict().items():
-        apart += float((ours.double() - theirs[name].double()).square().sum())
-        size += float(ours.double().square().sum())
+    """The distance of two models' weights, relative to their norm; without the biases of keys.
+
+    Those shift all scores of a row alike, so their gradient is nothing but rounding, and Adam
+    divides it by its own size.
+    """
+    mine, theirs = _without_key_biases(one), _without_key_biases(other)
+    apart = sum(float((ours - theirs[name]).square().sum()) for name, ours in mine.items())
+    size = sum(float(ours.square().sum()) for ours in mine.values())
     return math.sqrt(apart / size)
+
+
+def _without_key_biases(model: anymae.Model) -> dict[str, torch.Tensor]:
+    found = {name: tensor.double() for name, tensor in model.state_dict().items()}
+    for name in [name for name in found if name.endswith("qkv.bias")]:
+        query, _, value = found[name].chunk(3)
+        found[name] = torch.cat([query, value])
+    return found
 
 
 def is_as_one(many: Path, one: anymae.Run) -> None:

@@ -2,8 +2,6 @@
 
 import csv
 import math
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -92,48 +90,6 @@ def _folder_of_digits(folder: Path, broken: int) -> Path:
     for i in range(broken):
         (folder / f"broken-{i}.png").write_bytes((folder / "000.png").read_bytes()[:40])
     return folder
-
-
-RANKS = """
-import sys
-sys.path.insert(0, sys.argv[1])
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-from small import pretrain
-pretrain(
-    Path(sys.argv[2]), batch_size=int(sys.argv[3]), views=int(sys.argv[4]), **{"training.clip": 0.5}
-)
-"""
-
-
-@pytest.mark.parametrize(
-    ("processes", "batch", "views"), [(2, 16, 1), (3, 16, 1), (2, 1, 1), (2, 5, 3)]
-)
-def test_many_processes_are_one(tmp_path, processes, batch, views):
-    script = tmp_path / "ranks.py"
-    script.write_text(RANKS)
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes),
-        "--master-port", str(29500 + processes * 10 + batch), str(script),
-        str(Path(__file__).parent), str(tmp_path / "many"), str(batch), str(views),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    one = pretrain(tmp_path / "one", batch_size=batch, views=views, **{"training.clip": 0.5})
-    many = anymae.load(tmp_path / "many")
-    with open(tmp_path / "many" / "history.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert float(rows[0]["loss"]) == pytest.approx(one.history[0]["loss"], rel=1e-6)
-    assert float(rows[0]["grad_norm"]) == pytest.approx(one.history[0]["grad_norm"], rel=2e-6)
-    for mine, theirs in zip(one.history, rows, strict=True):
-        assert float(theirs["loss"]) == pytest.approx(mine["loss"], rel=1e-5)
-    apart, size = 0.0, 0.0
-    theirs = many.state_dict()
-    for name, ours in one.model.state_dict().items():
-        apart += float((ours - theirs[name]).square().sum())
-        size += float(ours.square().sum())
-    assert math.sqrt(apart) <= 1e-5 * math.sqrt(size)
 
 
 def test_weights_are_deterministic_with_workers(tmp_path):
