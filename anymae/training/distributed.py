@@ -10,14 +10,13 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor
 
 from anymae import errors
 from anymae.errors import AnyMAEError, BadConfig
@@ -91,18 +90,6 @@ class World:
         except AnyMAEError as found:
             error = found
         self.agree(error)
-
-    def wrap(self, model: nn.Module) -> nn.Module:
-        """The model with gradients averaged over processes."""
-        if self.size == 1:
-            return model
-        return DistributedDataParallel(model)
-
-    def gathering(self, wrapped: nn.Module, last: bool) -> AbstractContextManager[None]:
-        """Exchange gradients after the last of several accumulated passes only."""
-        if last or not isinstance(wrapped, DistributedDataParallel):
-            return nullcontext()
-        return wrapped.no_sync()
 
 
 def join(device: str) -> World:

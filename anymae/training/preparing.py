@@ -20,6 +20,7 @@ from anymae.training.distributed import World
 from anymae.training.looking import chosen, set_up, some_samples
 from anymae.training.run import RunConfig
 from anymae.training.setup import Setup
+from anymae.training.sharding import chosen_strategy
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ class Prepared:
         skip_bad = self.training.on_bad_sample == "skip"
         return some_samples(self.held_out or self.train, self.model.adapter, skip_bad)
 
-    def set_up(self, world: World, folder: Path) -> Setup:
-        """What a trainer needs."""
+    def set_up(self, world: World, folder: Path, strategy: str = "auto") -> Setup:
+        """What a trainer needs. Raises ``BadConfig``, ``IncompatibleRecipe`` for a strategy."""
         return set_up(
             self.model,
             self.training,
@@ -49,6 +50,7 @@ class Prepared:
             self.held_out,
             self.look,
             folder,
+            chosen_strategy(strategy, self.model, world),
         )
 
 

@@ -25,6 +25,7 @@ from anymae.training.preparing import prepare
 from anymae.training.progress import notice
 from anymae.training.run import Run
 from anymae.training.setup import Setup
+from anymae.training.sharding import refuse_unknown_strategy
 from anymae.training.trainer import Trainer
 
 Modality = str | Adapter | type[Adapter]
@@ -71,7 +72,8 @@ def pretrain(
     refuse_unknown(overrides, inspect.signature(pretrain).parameters)
     refuse_both(steps=steps, epochs=epochs)
     refuse_both(batch_size=batch_size, batch_tokens=batch_tokens)
-    refuse_unlaunched(devices * nodes, strategy)
+    refuse_unlaunched(devices * nodes)
+    refuse_unknown_strategy(strategy)
     given = {"steps": steps, "epochs": epochs, "batch_size": batch_size,
              "batch_tokens": batch_tokens, "lr": lr}  # fmt: skip
     world = join(device)
@@ -90,7 +92,7 @@ def pretrain(
         if claim(folder, prepared.config, resume, world):
             history = read_history(folder / "history.csv")
             return Run(load_model(folder / "model"), history, folder, shown)
-        return Run(*_train(prepared.set_up(world, folder), resume), folder, shown)
+        return Run(*_train(prepared.set_up(world, folder, strategy), resume), folder, shown)
 
 
 def _train(setup: Setup, resume: str) -> tuple[Model, list[dict[str, Any]]]:
@@ -107,7 +109,7 @@ def _train(setup: Setup, resume: str) -> tuple[Model, list[dict[str, Any]]]:
     else:
         say(_summary(setup, trainer))
     history = trainer.train()
-    model = trainer.finished_model()
+    model = trainer.trained.finished()
     with setup.world.together():
         if setup.world.leads:
             write_history(setup.folder / "history.csv", history)

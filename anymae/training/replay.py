@@ -31,7 +31,7 @@ SHOWN = 10
 
 
 @dataclass(frozen=True)
-class Part:
+class Share:
     """One sample of a step: its mean loss per asked token, and the norm of its gradient in the
     step's."""
 
@@ -51,7 +51,7 @@ class Replay:
     loss: float
     grad_norm: float
     fault: str | None
-    parts: list[Part]
+    parts: list[Share]
     parameters: list[str]
     recorded: BadStep | None
 
@@ -140,11 +140,10 @@ def _replayed(trainer: Trainer, step: int, start: int, recorded: BadStep | None)
         batch = next(batches)
     if batch.error is not None:
         raise batch.error
-    parts, weight = trainer.parts(batch)
+    parts = trainer.parts(batch)
     count, *also = trainer.counts(parts)
-    loss = trainer.backward(parts, weight, count, also)[0]
-    gradients = {n: p.grad for n, p in trainer.model.named_parameters() if p.grad is not None}
-    norm = trainer.norm(list(gradients.values()))
+    loss = trainer.backward(parts, count, also)[0]
+    norm, gradients = trainer.trained.norm(), trainer.trained.gradients()
     broken = [name for name, gradient in gradients.items() if not bool(gradient.isfinite().all())]
     trivial = trainer.setup.trivial.best
     what = fault(trainer.progress, trainer.config, trivial, loss, norm)
@@ -152,19 +151,18 @@ def _replayed(trainer: Trainer, step: int, start: int, recorded: BadStep | None)
     return Replay(step, start, loss, norm, what, each, broken, recorded)
 
 
-def _each(trainer: Trainer, batch: Batch, count: float, also: list[int]) -> list[Part]:
+def _each(trainer: Trainer, batch: Batch, count: float, also: list[float]) -> list[Share]:
     """The batch's samples one by one."""
-    found: list[Part] = []
+    found: list[Share] = []
     if batch.packed is None:
         return found
     for i, sample in enumerate(named(trainer.setup.source, batch.drawn)):
-        trainer.optimiser.zero_grad()
-        parts, weight = trainer.parts(Batch(batch.packed.slice(i, i + 1)))
+        trainer.trained.optimiser.zero_grad()
+        parts = trainer.parts(Batch(batch.packed.slice(i, i + 1)))
         own = trainer.counts(parts)[0]
-        share = trainer.backward(parts, weight, count, also)[0]
-        gradients = [p.grad for p in trainer.model.parameters() if p.grad is not None]
-        found.append(Part(sample, share * count / max(own, 1), trainer.norm(gradients)))
-    trainer.optimiser.zero_grad()
+        share = trainer.backward(parts, count, also)[0]
+        found.append(Share(sample, share * count / max(own, 1), trainer.trained.norm()))
+    trainer.trained.optimiser.zero_grad()
     return sorted(found, key=lambda part: -_rank(part.grad_norm))
 
 

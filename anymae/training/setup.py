@@ -15,6 +15,7 @@ from anymae.tokens import Packed
 from anymae.training.baselines import Trivial
 from anymae.training.defaults import Resolved
 from anymae.training.distributed import World
+from anymae.training.sharding import Strategy
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Setup:
     held_out: list[Packed]
     trivial_held_out: Trivial | None
     folder: Path
+    strategy: Strategy
 
 
 class Progress(BaseModel):

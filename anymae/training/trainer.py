@@ -12,9 +12,9 @@ import math
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from anymae.config import validated
@@ -24,9 +24,7 @@ from anymae.data.plan import Plan
 from anymae.errors import AnyMAEError, BadConfig, CheckpointError, Interrupted
 from anymae.goals import in_scope
 from anymae.masks import Roles
-from anymae.model import Model
 from anymae.precision import autocast
-from anymae.storage import Wanted, shapes_of
 from anymae.tokens import Packed
 from anymae.training.bad_samples import note_bad
 from anymae.training.bad_steps import BadStep, named, record
@@ -35,11 +33,21 @@ from anymae.training.determinism import repeatable
 from anymae.training.guards import diverged, fault, remember
 from anymae.training.held_out import held_out_loss
 from anymae.training.history import write_history
-from anymae.training.optim import Average, adamw, optimiser_tensors, rate, restore_optimiser
+from anymae.training.optim import rate
 from anymae.training.progress import ProgressLine
 from anymae.training.setup import Progress, Setup
 from anymae.training.signals import StopFlag
+from anymae.training.trained import Trained
 from anymae.views import in_views
+
+
+@dataclass(frozen=True)
+class Part:
+    """A micro-batch with its masks; ``weight`` 0 keeps a spare one out of every sum."""
+
+    packed: Packed
+    roles: Roles
+    weight: float
 
 
 class Trainer:
@@ -48,10 +56,8 @@ class Trainer:
     def __init__(self, setup: Setup, checkpoints: Checkpoints) -> None:
         self.setup, self.checkpoints = setup, checkpoints
         self.config, self.world = setup.training, setup.world
-        self.model = setup.model.to(self.world.device)
-        self.wrapped = self.world.wrap(self.model)
-        self.optimiser = adamw(self.model, self.config)
-        self.average = Average(self.model, self.config.ema) if self.config.ema else None
+        self.model = setup.model
+        self.trained = Trained(setup.model, self.config, self.world, setup.strategy)
         samples = len(setup.source)
         total = self.config.total_draws(samples)
         self.plan = Plan(samples, self.config.batch_size, total, setup.seed)
@@ -100,35 +106,44 @@ class Trainer:
 
     def step(self, batch: Batch, stop: StopFlag) -> bool:
         """One optimiser step on one global batch; True if any process was asked to stop."""
-        parts, weight = self.parts(batch)
+        parts = self.parts(batch)
         tokens, samples, stops, errors, bad, count, *also = self.world.sum(
-            weight * sum(packed.segments.total for packed, _ in parts),
-            weight * sum(len(packed) for packed, _ in parts),
+            sum(part.weight * part.packed.segments.total for part in parts),
+            sum(part.weight * len(part.packed) for part in parts),
             stop.asked,
             batch.error is not None,
             len(batch.bad),
-            *(weight * number for number in self.counts(parts)),
+            *self.counts(parts),
         )
         if errors or bad:
             self._refuse_bad(batch, all_bad=not samples)
         if count:
-            loss, observed = self.backward(parts, weight, count, also)
+            loss, observed = self.backward(parts, count, also)
             self._update(loss, count, observed)
         self.progress.step += 1
         self._mark = (self._mark[0], self._mark[1] + tokens, self._mark[2] + samples)
         return stops > 0
 
-    def parts(self, batch: Batch) -> tuple[list[tuple[Packed, Roles]], float]:
-        """This process's micro-batches with their masks, and their weight: 0 where it has no good
-        sample and takes a spare one, because every process computes."""
-        packed = self.setup.spare if batch.packed is None else batch.packed
-        weight = 0.0 if batch.packed is None else 1.0
-        recipe = self.model.recipe
-        tokens = self.config.micro_tokens // recipe.views
-        micro = micro_batches(packed.to(self.world.device), tokens)
+    def parts(self, batch: Batch) -> list[Part]:
+        """This process's micro-batches with their masks. One that has no good sample, or less
+        micro-batches than others where all must compute together, takes a spare sample that does
+        not count."""
+        setup, recipe = self.setup, self.model.recipe
+        found: list[tuple[Packed, float]] = []
+        if batch.packed is not None:
+            packed = batch.packed.to(self.world.device)
+            tokens = self.config.micro_tokens // recipe.views
+            found = [(one, 1.0) for one in micro_batches(packed, tokens)]
+        wanted = max(1, len(found))
+        if self.trained.sharded:
+            wanted = int(self.world.max(wanted)[0])
+        found += [(setup.spare.to(self.world.device), 0.0)] * (wanted - len(found))
         self.model.done = self.progress.updates / self.plan.steps
-        drawn = [(p, recipe.mask.draw(in_views(p, recipe.views), self.model)) for p in micro]
-        return drawn, weight
+        views = recipe.views
+        return [
+            Part(packed, recipe.mask.draw(in_views(packed, views), self.model), weight)
+            for packed, weight in found
+        ]
 
     def _refuse_bad(self, batch: Batch, *, all_bad: bool) -> None:
         progress = self.progress
@@ -140,75 +155,62 @@ class Trainer:
             self._save()
             raise
 
-    def counts(self, parts: list[tuple[Packed, Roles]]) -> list[int]:
+    def counts(self, parts: list[Part]) -> list[float]:
         """How many tokens the main goal and each further one ask about."""
-        found = [sum(roles.of_ask.total for _, roles in parts)]
+        found = [sum(part.weight * part.roles.of_ask.total for part in parts)]
         for goal in self.model.recipe.also:
-            cut = [in_scope(goal.scope, roles)[1] for _, roles in parts]
-            found.append(sum(segments.total for segments in cut))
+            found.append(sum(p.weight * in_scope(goal.scope, p.roles)[1].total for p in parts))
         return found
 
     def backward(
-        self,
-        parts: list[tuple[Packed, Roles]],
-        weight: float,
-        count: float,
-        also: Sequence[float],
+        self, parts: list[Part], count: float, also: Sequence[float]
     ) -> tuple[float, dict[int, Tensor]]:
         """Gradients of the step's mean loss over ``count`` asked tokens, and of further goals over
         theirs (``also``); returns the main goal's loss, and what this process ``observed``."""
         total: Tensor | float = 0.0
         observed: dict[int, Tensor] = {}
-        for i, (packed, roles) in enumerate(parts):
-            with self.world.gathering(self.wrapped, last=i == len(parts) - 1):
+        views = self.model.recipe.views
+        for i, part in enumerate(parts):
+            with self.trained.gathering(last=i == len(parts) - 1):
                 with autocast(self.world.device, self.setup.precision):
-                    output = self.wrapped(in_views(packed, self.model.recipe.views), roles)
+                    output = self.trained.module(in_views(part.packed, views), part.roles)
                 loss = output.loss / count
                 for term, of in zip(output.also, also, strict=True):
                     loss = loss + term.sum * (term.weight / max(of, 1))
                 # Processes average gradients, so their number is multiplied back.
-                (loss * (weight * self.world.size)).backward()
-            total = total + weight * output.loss.detach().double()
+                (loss * (part.weight * self.world.size)).backward()
+            total = total + part.weight * output.loss.detach().double()
             for number, seen in output.observed.items():
-                observed[number] = observed.get(number, 0.0) + weight * seen
+                observed[number] = observed.get(number, 0.0) + part.weight * seen
+        self.trained.gather()
         return self.world.sum(float(total))[0] / count, observed
 
     def _update(self, loss: float, count: float, observed: Mapping[int, Tensor]) -> None:
         """Move the weights, and what targets learn from what was ``observed``, unless the step is
         bad: then nothing but counters change."""
         config, progress = self.config, self.progress
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        norm = self.norm(gradients)
+        norm = self.trained.norm()
         progress.norm = norm if math.isfinite(norm) else None
         what = fault(progress, config, self.setup.trivial.best, loss, norm)
         if what is not None:
-            self.optimiser.zero_grad()
+            self.trained.optimiser.zero_grad()
             self._pass_over(what, loss, norm)
             return
         remember(progress, loss, norm)
         if config.clip is not None and norm > config.clip:
-            torch._foreach_mul_(gradients, config.clip / norm)
+            self.trained.scale(config.clip / norm)
         progress.rate = rate(config, config.lr, (progress.updates + 0.5) / self.plan.steps)
-        for group in self.optimiser.param_groups:
-            group["lr"] = progress.rate
-        self.optimiser.step()
-        self.optimiser.zero_grad()
+        self.trained.move(progress.rate)
         before = progress.updates / self.plan.steps
         progress.updates += 1
         if self.model.teacher is not None:
             done = progress.updates / self.plan.steps
             self.model.recipe.teacher.follow(self.model.teacher, self.model, done, before)
         self.model.learn({number: self.world.total(seen) for number, seen in observed.items()})
-        if self.average:
-            self.average.update(self.model, progress.updates)
+        if self.trained.average:
+            self.trained.average.update(self.model, progress.updates)
         progress.window_loss += loss * count
         progress.window_count += count
-
-    def norm(self, gradients: Sequence[Tensor]) -> float:
-        """The gradients' norm, the same number in every process, and not finite in all of them if
-        in any."""
-        norm = float(torch.nn.utils.get_total_norm(gradients))
-        return self.world.sum(norm)[0] / self.world.size
 
     # -- bad steps -------------------------------------------------------------------------
 
@@ -240,7 +242,7 @@ class Trainer:
         progress = self.progress
         if progress.rollbacks >= self.config.rollbacks or not progress.checkpoint:
             raise diverged(progress, self.config, what)
-        snapshot = self.checkpoints.newest(self._wanted(), upto=progress.checkpoint)
+        snapshot = self.checkpoints.newest(self.trained.wanted(), upto=progress.checkpoint)
         if snapshot is None:
             raise diverged(progress, self.config, what)
         self.checkpoints.warn(
@@ -314,15 +316,9 @@ class Trainer:
         progress = self.progress
         if not progress.step:
             return
-        broken = not all(bool(p.isfinite().all()) for p in self.model.parameters())
-        if self.world.sum(broken)[0]:
+        if not self.trained.sound():
             raise diverged(progress, self.config, "weights that are not finite")
-        tensors = {
-            "model": self.model.state_dict(),
-            "optimiser": optimiser_tensors(self.optimiser, self.model),
-        }
-        if self.average:
-            tensors["average"] = self.average.tensors
+        tensors = self.trained.tensors()
         state = progress.model_dump()
         snapshot = Snapshot(progress.step, tensors, state, self._circumstances())
         with self.world.together():
@@ -332,7 +328,7 @@ class Trainer:
     def restore(self, upto: int | None = None) -> bool:
         """Continue from the newest sound checkpoint (of step ``upto`` at most); False if there is
         none. Raises ``CheckpointError``."""
-        snapshot = self.checkpoints.newest(self._wanted(), upto)
+        snapshot = self.checkpoints.newest(self.trained.wanted(), upto)
         if snapshot is None:
             return False
         self.progress = self._load(snapshot)
@@ -347,29 +343,11 @@ class Trainer:
     def _circumstances(self) -> Circumstances:
         return Circumstances.here(self.world.size, self.world.device)
 
-    def _wanted(self) -> dict[str, Wanted]:
-        weights = shapes_of(self.model.state_dict())
-        moments = shapes_of(optimiser_tensors(self.optimiser, self.model))
-        average = {"average": weights} if self.average else {}
-        return {"model": weights, "optimiser": moments} | average
-
     def _load(self, snapshot: Snapshot) -> Progress:
         """Take a snapshot's tensors; returns its progress."""
         try:
             progress = validated(Progress, snapshot.state, f"checkpoint of step {snapshot.step}")
         except BadConfig as error:
             raise CheckpointError(str(error)) from None
-        self.model.load_state_dict(dict(snapshot.tensors["model"]))
-        restore_optimiser(self.optimiser, self.model, snapshot.tensors["optimiser"])
-        if self.average:
-            self.average.tensors = {
-                n: t.to(self.world.device) for n, t in snapshot.tensors["average"].items()
-            }
+        self.trained.load(snapshot.tensors)
         return progress
-
-    def finished_model(self) -> Model:
-        """The trained model on the CPU in eval mode: the average's weights, if there is one."""
-        if self.average:
-            self.model.load_state_dict(self.average.tensors)
-        self.model.teacher = None
-        return self.model.cpu().eval()

@@ -35,9 +35,10 @@ def _cut(sample: Any, part: float) -> Any:
     return sample[: int(len(sample) * part)]
 
 
-def small_run(modality: str, out: Path, **changes: Any) -> anymae.Run:
+def small_run(modality: str, out: Path, data: Any = None, **changes: Any) -> anymae.Run:
     """Eight steps of seven samples on examples; ``modality`` may be ``"joint"``."""
-    data = joint() if modality == "joint" else examples(modality)
+    if data is None:
+        data = joint() if modality == "joint" else examples(modality)
     kinds = ("image", "audio") if modality == "joint" else modality
     settings = {
         "size": ENCODER,

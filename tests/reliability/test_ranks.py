@@ -198,3 +198,47 @@ sys.exit(main(["pretrain", sys.argv[1] + f"/images-{os.environ['RANK']}.npy", "-
     "--size", "nano", "--steps", "20", "--batch-size", "4", "--out", sys.argv[1] + "/run",
     "--set", "training.workers=0"]))
 """
+
+
+# Sharded
+
+
+SHARDED = [
+    {"modality": "image", "training.clip": 0.5, "training.ema": 0.9, "steps": 20},
+    {"modality": "joint", "training.micro_tokens": 40},
+    {"modality": "graph", "batch_size": 1},
+    {"modality": "image", "recipe": "data2vec2"},
+]
+
+
+def test_sharded_is_not_sharded(tmp_path):
+    """With clipping, averages, a teacher, as many micro-batches as each process likes, and a
+    process without a sample; saved on two and gone on with as one likes."""
+    named = [case | {"out": str(i), "strategy": "fsdp"} for i, case in enumerate(SHARDED)]
+    cut = {"modality": "image", "stop": 4, "strategy": "fsdp"}
+    said = on_ranks(2, tmp_path, [
+        *named, cut | {"out": "one"}, cut | {"out": "two"}, cut | {"out": "two", "stop": 0},
+        cut | {"out": "ddp"}, {"modality": "image", "out": "ddp"},
+        cut | {"out": "fsdp", "strategy": "ddp"}, cut | {"out": "fsdp", "stop": 0},
+        cut | {"out": "whole", "stop": 0},
+    ])  # fmt: skip
+    assert said.count("stopped after step 4 of 8") == 8
+    for number, case in enumerate(SHARDED):
+        is_as_one(tmp_path / str(number), small_run(out=tmp_path / f"one-{number}", **case))
+    whole = small_run("image", tmp_path / "one").model
+    assert weights_apart(whole, anymae.load(tmp_path / "whole")) <= 1e-5
+    for name in ("ddp", "fsdp"):
+        assert weights_apart(whole, anymae.load(tmp_path / name)) <= 1e-5
+    assert weights_apart(anymae.load(tmp_path / "whole"), anymae.load(tmp_path / "two")) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "said"),
+    [
+        ({"strategy": "fsdp"}, anymae.BadConfig, "needs several processes"),
+        ({"strategy": "zero"}, anymae.BadConfig, "unknown strategy 'zero'"),
+    ],
+)
+def test_strategies_that_cannot_be_are_refused(tmp_path, changes, error, said):
+    with pytest.raises(error, match=said):
+        small_run("image", tmp_path / "run", **changes)
