@@ -17,7 +17,7 @@ from anymae.config import validated
 from anymae.data.sources import Source
 from anymae.storage import FORMAT, cannot_write, read_json, write_json
 from anymae.training.checkpoint import name_of
-from anymae.training.setup import Progress
+from anymae.training.setup import Progress, Setup
 
 RECORDS = 100
 """Bad steps of a run that are written down; further ones are only counted."""
@@ -62,16 +62,35 @@ def folder_of(run: Path) -> Path:
     return run / "bad_steps"
 
 
-def record(run: Path, bad: BadStep, progress: Progress) -> None:
-    """Write a bad step down, and keep the checkpoint before it if it is the first of a row.
-    Raises ``CheckpointError``."""
+def record(
+    setup: Setup,
+    progress: Progress,
+    pairs: Iterable[tuple[int, int]],
+    *,
+    what: str,
+    loss: float,
+    norm: float,
+) -> None:
+    """Write down the step after ``progress``, of the samples ``pairs``, and keep the checkpoint
+    before it if it is the first of a row. Raises ``CheckpointError``."""
     if progress.bad_steps > RECORDS:
         return
-    folder = folder_of(run)
+    bad = BadStep(
+        step=progress.step + 1,
+        fault=what,
+        loss=str(loss),
+        grad_norm=str(norm),
+        seed=setup.seed,
+        processes=setup.world.size,
+        checkpoint=progress.checkpoint,
+        samples=named(setup.source, pairs),
+    )
+    folder = folder_of(setup.folder)
     try:
         folder.mkdir(exist_ok=True)
         if bad.checkpoint and progress.bad_in_a_row == 1:
-            _keep(run / "checkpoints" / name_of(bad.checkpoint), folder / "checkpoints")
+            before = setup.folder / "checkpoints" / name_of(bad.checkpoint)
+            _keep(before, folder / "checkpoints")
     except OSError as error:
         raise cannot_write(folder, error) from None
     write_json(folder / f"{name_of(bad.step)}.json", bad)

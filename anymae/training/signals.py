@@ -40,15 +40,20 @@ class StopFlag:
         self.asked = True
 
 
-@contextmanager
-def terminated_is_interrupted() -> Iterator[None]:
-    """Have SIGTERM do what Ctrl-C does where nothing else is in charge, e.g. before training."""
+class Terminated(SystemExit):
+    """SIGTERM came. Not a KeyboardInterrupt: Python ends itself by SIGINT, whatever status was
+    asked for, if one passed through ``exec``, as it may while modules are imported."""
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+
+@contextmanager
+def sigterm_raises() -> Iterator[None]:
+    """Have SIGTERM raise ``Terminated`` where nothing else is in charge, e.g. before training."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise Terminated(130)
 
     try:
-        before = signal.signal(signal.SIGTERM, interrupt)
+        before = signal.signal(signal.SIGTERM, leave)
     except ValueError:  # not in the main thread
         yield
         return

@@ -17,22 +17,22 @@ from typing import Any
 
 from torch import Tensor
 
-from anymae.config import validated
 from anymae.data.batches import Batch, Batches, micro_batches
 from anymae.data.loader import default_workers, load
 from anymae.data.plan import Plan
-from anymae.errors import AnyMAEError, BadConfig, CheckpointError, Interrupted
+from anymae.errors import AnyMAEError, Interrupted
 from anymae.goals import in_scope
 from anymae.masks import Roles
 from anymae.precision import autocast
 from anymae.tokens import Packed
 from anymae.training.bad_samples import note_bad
-from anymae.training.bad_steps import BadStep, named, record
-from anymae.training.checkpoint import Checkpoints, Circumstances, Snapshot
+from anymae.training.bad_steps import record
+from anymae.training.checkpoint import Checkpoints
 from anymae.training.determinism import repeatable
 from anymae.training.guards import diverged, fault, remember
 from anymae.training.held_out import held_out_loss
 from anymae.training.history import write_history
+from anymae.training.keeping import Keeper
 from anymae.training.optim import rate
 from anymae.training.progress import ProgressLine
 from anymae.training.setup import Progress, Setup
@@ -58,6 +58,7 @@ class Trainer:
         self.config, self.world = setup.training, setup.world
         self.model = setup.model
         self.trained = Trained(setup.model, self.config, self.world, setup.strategy)
+        self.keeper = Keeper(self.trained, checkpoints, self.world)
         samples = len(setup.source)
         total = self.config.total_draws(samples)
         self.plan = Plan(samples, self.config.batch_size, total, setup.seed)
@@ -221,35 +222,24 @@ class Trainer:
         progress.bad_steps += 1
         with self.world.together():
             if self.world.leads:
-                record(self.setup.folder, self._bad_step(what, loss, norm), progress)
+                pairs = self.plan.draw(progress.step)
+                record(self.setup, progress, pairs, what=what, loss=loss, norm=norm)
         if progress.bad_in_a_row >= self.config.bad_steps:
             self._go_back(what)
-
-    def _bad_step(self, what: str, loss: float, norm: float) -> BadStep:
-        return BadStep(
-            step=self.progress.step + 1,
-            fault=what,
-            loss=str(loss),
-            grad_norm=str(norm),
-            seed=self.setup.seed,
-            processes=self.world.size,
-            checkpoint=self.progress.checkpoint,
-            samples=named(self.setup.source, self.plan.draw(self.progress.step)),
-        )
 
     def _go_back(self, what: str) -> None:
         """Take the weights of the checkpoint before the bad steps; their samples do not return."""
         progress = self.progress
-        if progress.rollbacks >= self.config.rollbacks or not progress.checkpoint:
-            raise diverged(progress, self.config, what)
-        snapshot = self.checkpoints.newest(self.trained.wanted(), upto=progress.checkpoint)
-        if snapshot is None:
+        older = None
+        if progress.checkpoint and progress.rollbacks < self.config.rollbacks:
+            older = self.keeper.load(upto=progress.checkpoint)
+        if older is None:
             raise diverged(progress, self.config, what)
         self.checkpoints.warn(
             f"step {progress.step + 1}: {progress.bad_in_a_row} bad steps in a row, the last with "
-            f"{what}; going on with the weights of step {snapshot.step}"
+            f"{what}; going on with the weights of step {older.step}"
         )
-        progress.back_to(self._load(snapshot))
+        progress.back_to(older)
 
     # -- looking and keeping ---------------------------------------------------------------
 
@@ -318,36 +308,13 @@ class Trainer:
             return
         if not self.trained.sound():
             raise diverged(progress, self.config, "weights that are not finite")
-        tensors = self.trained.tensors()
-        state = progress.model_dump()
-        snapshot = Snapshot(progress.step, tensors, state, self._circumstances())
-        with self.world.together():
-            if self.world.leads:
-                self.checkpoints.save(snapshot, spare=progress.checkpoint)
+        self.keeper.save(progress)
 
-    def restore(self, upto: int | None = None) -> bool:
-        """Continue from the newest sound checkpoint (of step ``upto`` at most); False if there is
-        none. Raises ``CheckpointError``."""
-        snapshot = self.checkpoints.newest(self.trained.wanted(), upto)
-        if snapshot is None:
+    def restore(self) -> bool:
+        """Continue from the newest sound checkpoint; False if there is none. Raises
+        ``CheckpointError``."""
+        progress = self.keeper.load()
+        if progress is None:
             return False
-        self.progress = self._load(snapshot)
-        changed = snapshot.circumstances.differences(self._circumstances())
-        if changed:
-            self.checkpoints.warn(
-                f"continuing exactly but for rounding: step {snapshot.step} was computed with "
-                + ", ".join(changed)
-            )
+        self.progress = progress
         return True
-
-    def _circumstances(self) -> Circumstances:
-        return Circumstances.here(self.world.size, self.world.device)
-
-    def _load(self, snapshot: Snapshot) -> Progress:
-        """Take a snapshot's tensors; returns its progress."""
-        try:
-            progress = validated(Progress, snapshot.state, f"checkpoint of step {snapshot.step}")
-        except BadConfig as error:
-            raise CheckpointError(str(error)) from None
-        self.trained.load(snapshot.tensors)
-        return progress

@@ -14,7 +14,7 @@ import pytest
 import anymae
 from anymae.training.history import read_history
 
-from .launching import is_as_one, on_ranks, torchrun, weights_apart
+from .launching import HERE, free_port, is_as_one, on_ranks, torchrun, weights_apart
 from .runs import ALL, small_run
 
 FEW = [
@@ -68,6 +68,20 @@ def test_processes_stop_together_and_any_number_goes_on(tmp_path):
     assert weights_apart(whole, anymae.load(tmp_path / "two")) == 0
     on_ranks(3, tmp_path, [run | {"out": "three"}])
     assert 0 < weights_apart(whole, anymae.load(tmp_path / "three")) <= 1e-5
+
+
+@pytest.mark.slow
+def test_two_nodes_are_one(tmp_path):
+    case = {"modality": "image", "out": "many", "training.workers": 1}
+    command = [HERE / "two_nodes.sh", "2", HERE / "ranks.py", tmp_path, json.dumps(case)]
+    settings = {"PYTHON": sys.executable, "MASTER_PORT": str(free_port()), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, env=os.environ | settings, capture_output=True, text=True, timeout=200, check=False
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    manifests = sorted(tmp_path.glob("many/checkpoints/*/manifest.json"))
+    assert json.loads(manifests[-1].read_text())["circumstances"]["processes"] == 4
+    is_as_one(tmp_path / "many", small_run("image", tmp_path / "one"))
 
 
 # A process that is lost
