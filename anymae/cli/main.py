@@ -15,7 +15,7 @@ import typer
 from anymae import __version__
 from anymae.cli import after, catalogue, new_modality, replaying, train
 from anymae.errors import AnyMAEError
-from anymae.training.signals import Terminated, sigterm_raises
+from anymae.training.signals import sigterm_ends
 
 app = typer.Typer(
     name="anymae",
@@ -58,13 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "--debug" in arguments:
         return app(arguments, standalone_mode=False) or 0
     try:
-        with sigterm_raises():
+        with sigterm_ends():
             return app(arguments, standalone_mode=False) or 0
     except AnyMAEError as error:
         return _failed(str(error), error.status)
     except typer.Exit as stop:
         return stop.exit_code
-    except (KeyboardInterrupt, Terminated, typer.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return _failed("interrupted", 130)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""

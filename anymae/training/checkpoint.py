@@ -96,11 +96,6 @@ class Checkpoints:
     def __init__(self, folder: Path, keep: int, warn: Callable[[str], None]) -> None:
         self.folder, self.keep, self.warn = folder, keep, warn
 
-    def clear_unfinished(self) -> None:
-        """Delete what earlier processes left half-written; only with the run's lock held."""
-        for path in self.folder.glob(".tmp-step-*"):
-            shutil.rmtree(path, ignore_errors=True)
-
     def save(self, snapshot: Snapshot, spare: int = 0) -> Path:
         """Write a checkpoint, then delete the oldest beyond ``keep``, that of step ``spare`` last.
         Raises ``CheckpointError`` with the older ones untouched if it cannot be written."""

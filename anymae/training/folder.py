@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import datetime
 from pathlib import Path
 
@@ -29,6 +30,21 @@ def open_folder(out: str | Path | None, adapter: Adapter, method: Recipe, world:
             f"out cannot be created: {error.strerror}", where=folder, hint="Choose another out."
         ) from None
     return folder
+
+
+UNFINISHED = (
+    ".tmp-config.json-*", ".tmp-history.csv-*", ".tmp-bad_samples.csv-*", ".tmp-model-*",
+    "checkpoints/.tmp-step-*", "bad_steps/.tmp-*", "bad_steps/checkpoints/.tmp-*",
+)  # fmt: skip
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Delete what earlier processes of a run left half-written; only with its lock held."""
+    for path in (found for pattern in UNFINISHED for found in folder.glob(pattern)):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def claim(folder: Path, config: RunConfig, resume: str, world: World) -> bool:

@@ -18,7 +18,7 @@ from anymae.storage import load_model, save_model
 from anymae.training.arguments import refuse_unknown, refuse_unlaunched
 from anymae.training.checkpoint import Checkpoints
 from anymae.training.distributed import join
-from anymae.training.folder import claim, open_folder
+from anymae.training.folder import claim, clear_unfinished, open_folder
 from anymae.training.history import read_history, write_history
 from anymae.training.lock import owned
 from anymae.training.preparing import prepare
@@ -97,10 +97,10 @@ def pretrain(
 
 def _train(setup: Setup, resume: str) -> tuple[Model, list[dict[str, Any]]]:
     say = notice if setup.world.leads else lambda text: None
-    checkpoints = Checkpoints(setup.folder / "checkpoints", setup.training.keep, say)
     with setup.world.together():
         if setup.world.leads:
-            checkpoints.clear_unfinished()
+            clear_unfinished(setup.folder)
+    checkpoints = Checkpoints(setup.folder / "checkpoints", setup.training.keep, say)
     trainer = Trainer(setup, checkpoints)
     if trainer.restore():
         say(f"continuing {setup.folder} after step {trainer.progress.step:,}")

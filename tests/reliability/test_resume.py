@@ -67,6 +67,17 @@ def test_every_modality_resumes_to_the_same_bits(tmp_path, monkeypatch, modality
     assert is_the_same(small_run(modality, tmp_path / "cut"), whole)
 
 
+def test_what_a_killed_process_left_half_written_is_cleared(whole, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    cut_short(monkeypatch, 6, lambda: pretrain(run))
+    for name in (".tmp-model-1", "checkpoints/.tmp-step-000000007-1"):
+        (run / name).mkdir()
+        (run / name / "model.safetensors").write_bytes(b"half")
+    (run / ".tmp-history.csv-1").write_text("step")
+    assert is_the_same(pretrain(run), whole)
+    assert not list(run.rglob(".tmp-*"))
+
+
 # Asked to stop
 
 
@@ -151,7 +162,6 @@ def test_a_stop_in_the_first_seconds_blocks_nothing(tmp_path, seconds):
     assert "Traceback" not in said
     config = tmp_path / "run" / "config.json"
     assert not config.exists() or json.loads(config.read_text())
-    assert not list(tmp_path.glob("run/.tmp-*"))
 
 
 # Damaged
