@@ -203,6 +203,12 @@ def test_bad_steps_in_a_row_bring_older_weights_back_and_their_samples_do_not_re
     assert [record["step"] for record in records(run.path)] == [12, 13, 14]
 
 
+def test_a_checkpoint_among_bad_steps_is_not_gone_back_to(tmp_path, monkeypatch, capsys):
+    """Its weights are those the bad steps began with."""
+    rolls_back(tmp_path / "run", monkeypatch, **{"training.checkpoint_every": 2})
+    assert "going on with the weights of step 10" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("looks", [6, 11, 12, 13, 14, 17])
 def test_a_run_that_went_back_resumes_to_the_same_bits(tmp_path, monkeypatch, looks):
     """Stopped by a signal, as it were: with a checkpoint where none was due."""
