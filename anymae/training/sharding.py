@@ -7,14 +7,11 @@ model; what is left is small and the same everywhere. A sharded tensor is a ``DT
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
-from torch.distributed.tensor import DTensor, distribute_tensor
+from torch import Tensor
 
 from anymae.blocks import Block, CrossBlock
 from anymae.errors import BadConfig, IncompatibleRecipe, unknown_name
@@ -73,44 +70,51 @@ def _is_large(model: Model, device: torch.device) -> bool:
 
 def shard(model: Model, world: World) -> None:
     """Cut every block of a model into one part a process, in place."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+
     mesh = init_device_mesh(world.device.type, (world.size,))
     for module in list(model.modules()):
         if isinstance(module, Block | CrossBlock):
             fully_shard(module, mesh=mesh, reshard_after_forward=True)
             if isinstance(module, Block):
                 register_fsdp_forward_method(module, "tail")
-    for tensor in _alike(model):
-        dist.broadcast(tensor.detach(), src=0)
-
-
-def _alike(model: nn.Module) -> Iterable[Tensor]:
-    return (p for p in model.parameters() if not isinstance(p, DTensor))
 
 
 def average_alike(gradients: Iterable[Tensor], world: World) -> None:
     """Average the gradients that sharding does not, in place, in one exchange."""
-    alike = [g for g in gradients if not isinstance(g, DTensor)]
-    flat = torch.cat([g.flatten() for g in alike])
+    alike = [gradient for gradient in gradients if not _is_cut(gradient)]
+    flat = torch.cat([gradient.flatten() for gradient in alike])
     dist.all_reduce(flat)
     flat /= world.size
-    parts = flat.split([g.numel() for g in alike])
+    parts = flat.split([gradient.numel() for gradient in alike])
     for gradient, part in zip(alike, parts, strict=True):
         gradient.copy_(part.view_as(gradient))
 
 
+def _is_cut(tensor: Tensor) -> bool:
+    """Whether it is a DTensor; to import their class takes half a second of every start."""
+    return hasattr(tensor, "device_mesh")
+
+
 def own_part(tensor: Tensor) -> Tensor:
     """What this process has of a tensor; all of it, where it is not sharded."""
-    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+    sharded: Any = tensor
+    return sharded.to_local() if _is_cut(tensor) else tensor
 
 
 def whole(tensor: Tensor) -> Tensor:
     """All of a tensor; every process must ask for it."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    sharded: Any = tensor
+    return sharded.full_tensor() if _is_cut(tensor) else tensor
 
 
 def like(example: Tensor, tensor: Tensor) -> Tensor:
     """A whole tensor, on the device of an example and sharded as it is."""
     tensor = tensor.to(example.device)
-    if not isinstance(example, DTensor):
+    if not _is_cut(example):
         return tensor
-    return distribute_tensor(tensor, example.device_mesh, example.placements, src_data_rank=None)
+    from torch.distributed.tensor import distribute_tensor
+
+    sharded: Any = example
+    return distribute_tensor(tensor, sharded.device_mesh, sharded.placements, src_data_rank=None)

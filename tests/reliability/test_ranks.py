@@ -22,6 +22,7 @@ FEW = [
     {"modality": "image", "batch_size": 5, "views": 3, "training.clip": 0.5},
     {"modality": "timeseries", "training.micro_tokens": 30},
     {"modality": "joint", "epochs": 1, "steps": None},
+    {"modality": "image", "training.ema": 0.9, "strategy": "fsdp"},
 ]
 MANY = [
     {"modality": modality, **changes}
@@ -35,13 +36,14 @@ def are_as_one(processes: int, folder: Path, cases: list[dict]) -> None:
     named = [case | {"out": str(number)} for number, case in enumerate(cases)]
     on_ranks(processes, folder, named)
     for number, case in enumerate(cases):
-        one = small_run(out=folder / f"one-{number}", **case)
+        alone = case | {"strategy": "auto"}
+        one = small_run(out=folder / f"one-{number}", **alone)
         is_as_one(folder / str(number), one)
 
 
 def test_two_processes_are_one(tmp_path):
-    """With a sample less than processes, several views, micro-batches, a short last batch, and
-    samples that lack a modality."""
+    """With a sample less than processes, several views, micro-batches, a short last batch, samples
+    that lack a modality, and sharded."""
     are_as_one(2, tmp_path, FEW)
 
 
@@ -225,6 +227,7 @@ SHARDED = [
 ]
 
 
+@pytest.mark.slow
 def test_sharded_is_not_sharded(tmp_path):
     """With clipping, averages, a teacher, as many micro-batches as each process likes, and a
     process without a sample; saved on two and gone on with as one likes."""
