@@ -50,8 +50,13 @@ class TrainingConfig(BaseModel):
     """Largest gradient norm; None: not clipped."""
     ema: float | None = Field(default=None, gt=0, lt=1)
     """Decay of a moving average of the weights, saved as the model; None: the last weights."""
+    spike: float = Field(default=1000.0, gt=1)
+    """A step is bad, and skipped, if its gradient norm is this many times the running median."""
     bad_steps: int = Field(default=10, gt=0)
-    """Non-finite steps in a row that are skipped before the run stops as ``Diverged``."""
+    """Bad steps in a row after which a run goes back to its newest checkpoint's weights, and on
+    with the samples that follow."""
+    rollbacks: int = Field(default=2, ge=0)
+    """How often a run may go back before it stops as ``Diverged``."""
 
     log_every: int = Field(default=10, gt=0)
     validate_every: int | None = Field(default=None, gt=0)

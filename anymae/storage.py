@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -197,13 +198,27 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """A JSON file, on disk when this returns. Raises ``CheckpointError``."""
+    """A JSON file, complete and on disk when this returns, or not there at all. Raises
+    ``CheckpointError``."""
     text = json.dumps(_plain(content), indent=1, allow_nan=False)
+    with replaced(path) as scratch:
+        scratch.write_text(text)
+        _sync_file(scratch)
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A place beside ``path`` to write to; it takes the place of ``path`` at the end, or vanishes.
+    Raises ``CheckpointError`` where the disk is full or read-only."""
+    scratch = path.with_name(f".tmp-{path.name}-{os.getpid()}")
     try:
-        path.write_text(text)
-        _sync_file(path)
+        yield scratch
+        scratch.replace(path)
     except OSError as error:
         raise cannot_write(path, error) from None
+    finally:
+        with suppress(OSError):
+            scratch.unlink()
 
 
 def read_json(path: Path) -> dict[str, Any]:

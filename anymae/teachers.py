@@ -71,8 +71,9 @@ class EmaTeacher(Teacher, kind="ema"):
     @torch.no_grad()
     def follow(self, teacher: TeacherNet, student: Any, done: float, before: float) -> None:
         keep = self.end - (self.end - self.start) * (1 + math.cos(math.pi * done)) / 2
-        theirs = teacher.counterparts(student)
-        torch._foreach_lerp_(list(teacher.parameters()), theirs, 1 - keep)
+        # One by one: sharded and whole tensors cannot be moved in one go.
+        for mine, theirs in zip(teacher.parameters(), teacher.counterparts(student), strict=True):
+            mine.lerp_(theirs, 1 - keep)
 
 
 class StillTeacher(Teacher, kind="still"):

@@ -186,15 +186,15 @@ def test_other_data_are_read_as_the_teacher_reads_its_own(tmp_path, first):
 
 
 def test_it_stays_as_it_was(tmp_path, first, monkeypatch):
-    from anymae.training.trainer import Trainer
+    from anymae.training.trained import Trained
 
-    original, kept = Trainer.finished_model, []
+    original, kept = Trained.finished, []
 
     def finished(self):
         kept.append({k: v.clone() for k, v in self.model.teacher.state_dict().items()})
         return original(self)
 
-    monkeypatch.setattr(Trainer, "finished_model", finished)
+    monkeypatch.setattr(Trained, "finished", finished)
     run(tmp_path / "run", "maskdistill", **{"teacher.path": str(first)})
     theirs = anymae.load(first).state_dict()
     assert all(torch.equal(v, theirs[k]) for k, v in kept[0].items())

@@ -12,10 +12,10 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
-from anymae.recipe import Recipe
-
 if TYPE_CHECKING:
     import torch
+
+    from anymae.recipe import Recipe
 
 
 def recipes(

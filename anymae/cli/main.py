@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from anymae import __version__
-from anymae.cli import after, bench, catalogue, new_modality, train
+from anymae.cli import after, bench, catalogue, new_modality, replaying, train
 from anymae.errors import AnyMAEError
+from anymae.training.signals import sigterm_ends
 
 app = typer.Typer(
     name="anymae",
@@ -21,8 +26,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (train.demo, train.pretrain, train.resume, after.evaluate, after.diagnose,
-                after.finetune, after.embed, after.reconstruct, after.report,
+for command in (train.demo, train.pretrain, train.resume, replaying.replay,
+                after.evaluate, after.diagnose, after.finetune,
+                after.embed, after.reconstruct, after.report,
                 catalogue.recipes, catalogue.modalities,
                 catalogue.doctor, bench.bench):  # fmt: skip
     app.command()(command)
@@ -52,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "--debug" in arguments:
         return app(arguments, standalone_mode=False) or 0
     try:
-        return app(arguments, standalone_mode=False) or 0
+        with sigterm_ends():
+            return app(arguments, standalone_mode=False) or 0
     except AnyMAEError as error:
         return _failed(str(error), error.status)
     except typer.Exit as stop:
@@ -69,5 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _failed(line: str, status: int) -> int:
-    typer.echo(f"anymae: {' '.join(line.split())}", err=True)
+    line = f"anymae: {' '.join(line.split())}"
+    typer.echo(line, err=True)
+    if report := os.environ.get("TORCHELASTIC_ERROR_FILE"):  # torchrun's last words quote it
+        Path(report).write_text(json.dumps({"message": line, "timestamp": int(time.time())}))
     return status

@@ -11,6 +11,7 @@ from anymae.cli.settings import from_file, parsed
 from anymae.errors import BadConfig
 
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder (new under runs/).")]
+Strategy = Annotated[str, typer.Option(help="Of several processes: auto, ddp or fsdp.")]
 Settings = Annotated[
     list[str],
     typer.Option("--set", "-s", help="A dotted setting, e.g. decoder.depth=4; repeatable."),
@@ -32,6 +33,7 @@ def pretrain(
     seed: Annotated[int | None, typer.Option(help="Seed of every draw.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    strategy: Strategy = "auto",
     option: Annotated[
         list[str], typer.Option("--option", help="A modality option, e.g. patch_size=8.")
     ] = [],  # noqa: B006  (typer copies it)
@@ -50,13 +52,15 @@ def pretrain(
     arguments |= parsed(settings)
     if option:
         arguments["modality_options"] = arguments.get("modality_options", {}) | parsed(option)
-    _train(data, {"device": device, "precision": precision} | arguments)
+    chosen = {"device": device, "precision": precision, "strategy": strategy}
+    _train(data, chosen | arguments)
 
 
 def resume(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     data: Annotated[str | None, typer.Argument(help="Its data, if it moved.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
+    strategy: Strategy = "auto",
 ) -> None:
     """Continue an unfinished RUN exactly where its newest sound checkpoint left it."""
     from anymae.training.run import read_run_config
@@ -69,7 +73,8 @@ def resume(
             where=run,
             hint=f"Give them: anymae resume {run} DATA",
         )
-    _train(place, config.arguments() | {"out": run, "resume": "must", "device": device})
+    how = {"out": run, "resume": "must", "device": device, "strategy": strategy}
+    _train(place, config.arguments() | how)
 
 
 def demo(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.utils.data import Dataset, get_worker_info
@@ -23,10 +23,12 @@ from anymae.tokens import Packed
 
 @dataclass(frozen=True)
 class Batch:
-    """One rank's part of a step: ``packed`` is None if it has no (good) sample. ``bad`` are the
-    errors of skipped samples; ``error`` ends the run."""
+    """One rank's part of a step: ``packed`` is None if it has no (good) sample, ``drawn`` are the
+    (epoch, sample index) pairs of its samples. ``bad`` are the errors of skipped samples; ``error``
+    ends the run."""
 
     packed: Packed | None
+    drawn: list[tuple[int, int]] = field(default_factory=list)
     bad: list[AnyMAEError] = field(default_factory=list)
     error: AnyMAEError | None = None
 
@@ -48,9 +50,8 @@ class Batches(Dataset[Batch]):
         self.rank, self.world, self.skip_bad = rank, world, skip_bad
 
     def __getitem__(self, step: int) -> Batch:
-        bad: list[AnyMAEError] = []
         try:
-            return Batch(self._packed(step, bad), bad)
+            return self._batch(step)
         except AnyMAEError as error:
             return Batch(None, error=error)
         except Exception as error:
@@ -58,49 +59,62 @@ class Batches(Dataset[Batch]):
                 raise
             return Batch(None, error=_from_worker(error, step))
 
-    def _packed(self, step: int, bad: list[AnyMAEError]) -> Packed | None:
-        samples, keys, places = [], [], []
-        seed = self.plan.seed
+    def _batch(self, step: int) -> Batch:
+        prepared: list[_Prepared] = []
+        bad: list[AnyMAEError] = []
         for epoch, index in share(self.plan.draw(step), self.rank, self.world):
             try:
-                generator = draws.generator(seed, epoch, index, "augment")
-                samples.append(_prepared(self.source, self.adapter, index, generator))
-                keys.append(draws.key(seed, epoch, index, "sample"))
-                places.append(self.source.where(index))
+                prepared.append(self._prepare(epoch, index))
             except AnyMAEError as error:
                 if not self.skip_bad:
                     raise
                 bad.append(error)
-        if not samples:
-            return None
-        try:
-            packed = tokenized(self.adapter, samples, places)
-        except AnyMAEError:
-            if not self.skip_bad:
-                raise
-            good = [i for i, s in enumerate(samples) if self._is_good(s, places[i], bad)]
-            if not good:
-                return None
-            packed = self.adapter.batch_tokenize([samples[i] for i in good])
-            keys = [keys[i] for i in good]
-        return packed.with_keys(torch.tensor(keys))
+        packed = None
+        if prepared:
+            try:
+                packed = self._packed(prepared)
+            except AnyMAEError:
+                if not self.skip_bad:
+                    raise
+                prepared = [one for one in prepared if self._is_good(one, bad)]
+                packed = self._packed(prepared) if prepared else None
+        return Batch(packed, [one.drawn for one in prepared], bad)
 
-    def _is_good(self, sample: Any, place: str, bad: list[AnyMAEError]) -> bool:
+    def _prepare(self, epoch: int, index: int) -> _Prepared:
+        """A sample as training sees it."""
+        seed, where = self.plan.seed, self.source.where
+        generator = draws.generator(seed, epoch, index, "augment")
+        sample = self.source[index]
+        try:
+            sample = self.adapter.augment(sample, generator)
+        except AnyMAEError as error:
+            raise error.at(where(index)) from None
+        key = draws.key(seed, epoch, index, "sample")
+        return _Prepared(sample, where(index), key, (epoch, index))
+
+    def _packed(self, prepared: Sequence[_Prepared]) -> Packed:
+        samples = [one.sample for one in prepared]
+        packed = tokenized(self.adapter, samples, [one.place for one in prepared])
+        return packed.with_keys(torch.tensor([one.key for one in prepared]))
+
+    def _is_good(self, one: _Prepared, bad: list[AnyMAEError]) -> bool:
         """Whether a sample can be tokenized; if not, its error is added to ``bad``."""
         try:
-            self.adapter.tokenize(sample)
+            self.adapter.tokenize(one.sample)
         except AnyMAEError as error:
-            bad.append(error.at(place))
+            bad.append(error.at(one.place))
             return False
         return True
 
 
-def _prepared(source: Source, adapter: Adapter, index: int, generator: torch.Generator) -> Any:
-    sample = source[index]
-    try:
-        return adapter.augment(sample, generator)
-    except AnyMAEError as error:
-        raise error.at(source.where(index)) from None
+class _Prepared(NamedTuple):
+    """A sample before it is tokenized: its place in words, the key of its draws, and the (epoch,
+    sample index) pair."""
+
+    sample: Any
+    place: str
+    key: int
+    drawn: tuple[int, int]
 
 
 def tokenized(adapter: Adapter, samples: Sequence[Any], places: Sequence[str]) -> Packed:

@@ -22,10 +22,8 @@ from anymae.registry import modality as modality_named
 from anymae.registry import recipe as recipe_named
 
 
-def refuse_unlaunched(processes: int, strategy: str) -> None:
+def refuse_unlaunched(processes: int) -> None:
     """Raise ``BadConfig`` if several processes are asked for and torchrun started others."""
-    if strategy not in ("auto", "ddp"):
-        raise BadConfig("unknown strategy", found=repr(strategy), expected="'auto' or 'ddp'")
     if processes > 1 and int(os.environ.get("WORLD_SIZE", 1)) != processes:
         raise BadConfig(
             f"{processes} processes were asked for and not started",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
 
 from anymae.errors import AnyMAEError, BadInput
-from anymae.storage import cannot_write
+from anymae.storage import replaced
 from anymae.training.setup import Setup
 
 FORGIVEN = 10
@@ -19,36 +20,34 @@ def note_bad(
     drawn: int,
     *,
     all_bad: bool,
-) -> None:
-    """Add this process's ``errors`` to ``listed`` and to ``bad_samples.csv``.
+) -> list[list[str]]:
+    """Those ``listed`` before and the ``errors`` of all processes, as ``bad_samples.csv`` has them.
 
     Called by every process in a step in which any had one. Raises ``BadInput`` where a whole step
     was bad, or more than ``training.bad_samples`` of the ``drawn`` samples so far.
     """
-    listed += [[str(e.where), str(e)] for e in errors]
-    if errors:
-        _write(setup, listed)
-    found = setup.world.sum(len(listed))[0]
-    if all_bad or found > max(FORGIVEN, setup.training.bad_samples * drawn):
+    mine = json.dumps([[str(e.where), str(e)] for e in errors])
+    listed = listed + [row for text in setup.world.texts(mine) for row in json.loads(text)]
+    with setup.world.together():
+        if setup.world.leads:
+            _write(setup, listed)
+    if all_bad or len(listed) > max(FORGIVEN, setup.training.bad_samples * drawn):
         raise BadInput(
             "too many bad samples",
             where=setup.folder / "bad_samples.csv",
-            found=f"{found:.0f} of {drawn} drawn",
+            found=f"{len(listed)} of {drawn} drawn",
             expected=f"at most {setup.training.bad_samples:.0%} (training.bad_samples)",
-            hint=f"The last: {errors[-1]}" if errors else None,
+            hint=f"The last: {listed[-1][1]}",
         )
+    return listed
 
 
 def _write(setup: Setup, rows: list[list[str]]) -> None:
-    suffix = "" if setup.world.leads else f"-{setup.world.rank}"
-    path = setup.folder / f"bad_samples{suffix}.csv"
-    try:
-        with open(path, "w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["where", "reason"])
-            writer.writerows([_as_text(cell) for cell in row] for row in rows)
-    except OSError as error:
-        raise cannot_write(path, error) from None
+    path = setup.folder / "bad_samples.csv"
+    with replaced(path) as scratch, open(scratch, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["where", "reason"])
+        writer.writerows([_as_text(cell) for cell in row] for row in rows)
 
 
 def _as_text(cell: str) -> str:

@@ -5,17 +5,24 @@ A world of one process is the same code with exchanges that do nothing.
 
 from __future__ import annotations
 
+import json
 import os
-from contextlib import AbstractContextManager, nullcontext
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor
 
-from anymae.errors import BadConfig
+from anymae import errors
+from anymae.errors import AnyMAEError, BadConfig
+
+LOOKS_UP = 1.0
+"""Seconds between looks whether the launcher is still there."""
 
 
 @dataclass(frozen=True)
@@ -53,22 +60,36 @@ class World:
             dist.all_reduce(tensor)
         return tensor
 
-    def barrier(self) -> None:
-        """Wait until every process is here."""
-        if self.size > 1:
-            dist.barrier()
-
-    def wrap(self, model: nn.Module) -> nn.Module:
-        """The model with gradients averaged over processes."""
+    def texts(self, text: str) -> list[str]:
+        """Every process's text, in the order of ranks."""
         if self.size == 1:
-            return model
-        return DistributedDataParallel(model)
+            return [text]
+        mine = text.encode()
+        longest = int(self.max(len(mine))[0])
+        filled = torch.tensor([*mine.ljust(longest + 1, b"\0")], dtype=torch.uint8)
+        every = [torch.empty_like(filled, device=self.device) for _ in range(self.size)]
+        dist.all_gather(every, filled.to(self.device))
+        return [bytes(one.tolist()).rstrip(b"\0").decode() for one in every]
 
-    def gathering(self, wrapped: nn.Module, last: bool) -> AbstractContextManager[None]:
-        """Exchange gradients after the last of several accumulated passes only."""
-        if last or not isinstance(wrapped, DistributedDataParallel):
-            return nullcontext()
-        return wrapped.no_sync()
+    def agree(self, error: AnyMAEError | None) -> None:
+        """Every process comes here. One that brings an error raises it; if any did, the others
+        raise the first rank's."""
+        texts = self.texts("" if error is None else _as_text(error))
+        if error is not None:
+            raise error
+        for text in texts:
+            if text:
+                raise _from_text(text)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What one process raises in here, all raise at its end; none goes on before all are."""
+        error = None
+        try:
+            yield
+        except AnyMAEError as found:
+            error = found
+        self.agree(error)
 
 
 def join(device: str) -> World:
@@ -76,6 +97,8 @@ def join(device: str) -> World:
 
     ``device`` is ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``. Raises ``BadConfig``.
     """
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        _leave_with(os.getppid())
     size = int(os.environ.get("WORLD_SIZE", 1))
     rank = int(os.environ.get("RANK", 0))
     place = pick_device(device, int(os.environ.get("LOCAL_RANK", 0)))
@@ -102,3 +125,32 @@ def pick_device(device: str, local_rank: int = 0) -> torch.device:
         if ":" not in device:
             place = torch.device("cuda", local_rank)
     return place
+
+
+def _leave_with(launcher: int) -> None:
+    """End this process when its launcher is gone: nobody else would end it, and it would go on
+    writing beside the next start. A thread, because training may be waiting for other processes."""
+
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(LOOKS_UP)
+        os.write(2, b"anymae: the launcher is gone, and this process with it\n")
+        os._exit(1)
+
+    if not any(thread.name == _WATCH for thread in threading.enumerate()):
+        threading.Thread(target=watch, name=_WATCH, daemon=True).start()
+
+
+_WATCH = "anymae-launcher-watch"
+_PARTS = ("what", "where", "found", "expected", "hint")
+
+
+def _as_text(error: AnyMAEError) -> str:
+    parts = {part: getattr(error, part) for part in _PARTS}
+    return json.dumps({"kind": type(error).__name__, **parts})
+
+
+def _from_text(text: str) -> AnyMAEError:
+    parts = json.loads(text)
+    kind = getattr(errors, parts.pop("kind"), AnyMAEError)
+    return kind(parts.pop("what"), **parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import datetime
 from pathlib import Path
 
@@ -31,19 +32,40 @@ def open_folder(out: str | Path | None, adapter: Adapter, method: Recipe, world:
     return folder
 
 
+UNFINISHED = (
+    ".tmp-config.json-*", ".tmp-history.csv-*", ".tmp-bad_samples.csv-*", ".tmp-model-*",
+    "checkpoints/.tmp-step-*", "bad_steps/.tmp-*", "bad_steps/checkpoints/.tmp-*",
+)  # fmt: skip
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Delete what earlier processes of a run left half-written; only with its lock held."""
+    for path in (found for pattern in UNFINISHED for found in folder.glob(pattern)):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
 def claim(folder: Path, config: RunConfig, resume: str, world: World) -> bool:
     """Check that the folder is new or this very run's; True if that run is finished."""
     if resume not in ("auto", "never", "must"):
         raise unknown_name("resume", resume, ("auto", "never", "must"))
     path = folder / "config.json"
     exists = path.exists()
-    world.barrier()
-    if not exists:
-        if resume == "must":
+    with world.together():  # none writes before all have looked
+        pass
+    with world.together():
+        if exists:
+            _refuse_another(folder, config, resume)
+        elif resume == "must":
             raise BadConfig("there is no run to resume", where=folder)
-        if world.leads:
+        elif world.leads:
             write_json(path, config)
-        return False
+    return exists and (folder / "model" / "config.json").exists()
+
+
+def _refuse_another(folder: Path, config: RunConfig, resume: str) -> None:
     if resume == "never":
         raise BadConfig(
             "there is a run in this folder already",
@@ -51,4 +73,3 @@ def claim(folder: Path, config: RunConfig, resume: str, world: World) -> bool:
             hint="Choose another out, or resume='auto' to continue it.",
         )
     read_run_config(folder).refuse_difference(config, folder)
-    return (folder / "model" / "config.json").exists()

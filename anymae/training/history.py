@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 from typing import Any
 
-from anymae.storage import cannot_write
+from anymae.storage import replaced
 
 COLUMNS = (
     "step",
@@ -28,15 +27,10 @@ COLUMNS = (
 
 def write_history(path: Path, rows: list[dict[str, Any]]) -> None:
     """Replace ``history.csv`` by these rows, atomically. Raises ``CheckpointError``."""
-    scratch = path.with_name(f".tmp-{path.name}")
-    try:
-        with open(scratch, "w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
-        os.replace(scratch, path)
-    except OSError as error:
-        raise cannot_write(path, error) from None
+    with replaced(path) as scratch, open(scratch, "w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from anymae.errors import BadConfig
 
@@ -14,6 +16,18 @@ try:
     LOCKS = True
 except ImportError:  # not a POSIX system
     LOCKS = False
+
+_held: set[IO[str]] = set()
+
+
+def _let_go() -> None:
+    """A forked loader worker shares the open file, and would keep the lock of a killed parent."""
+    while _held:
+        _held.pop().close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
 
 
 @contextmanager
@@ -33,4 +47,8 @@ def owned(folder: Path, warn: Callable[[str], None]) -> Iterator[None]:
                 ) from None
             except OSError:
                 warn("this file system has no locks: do not start the same run twice")
-        yield
+        _held.add(file)
+        try:
+            yield
+        finally:
+            _held.discard(file)

@@ -9,6 +9,7 @@ from anymae.adapter import Adapter
 from anymae.data.batches import Batches, read_batch, readable
 from anymae.data.plan import Plan
 from anymae.data.sources import Source
+from anymae.errors import BadInput
 from anymae.model import Model
 from anymae.tokens import Packed, concatenate
 from anymae.training.arguments import spread
@@ -17,6 +18,7 @@ from anymae.training.defaults import Resolved
 from anymae.training.distributed import World
 from anymae.training.run import RunConfig
 from anymae.training.setup import Setup
+from anymae.training.sharding import Strategy
 
 LOOK_BYTES = 2**27
 """Memory that held-out tokens, and those of a look, may take."""
@@ -31,6 +33,7 @@ def set_up(
     held_out: Source | None,
     look: Packed,
     folder: Path,
+    strategy: Strategy,
 ) -> Setup:
     """Everything a trainer needs: the model with its teacher and with what its targets learn before
     training, and the loss of trivial predictors. ``look`` is a small batch of the training
@@ -38,6 +41,7 @@ def set_up(
     seed, sample_bytes = config.seed, look.values.nbytes / len(look)
     model.teacher = model.recipe.teacher.build(model)
     first = _first_batches(train, model.adapter, training, seed, _at_most(512, sample_bytes))
+    _refuse_nothing_to_ask(model, first)
     model.prepare(concatenate(first), seed)
     checks: list[Packed] = []
     if held_out is not None:
@@ -54,7 +58,19 @@ def set_up(
         held_out=checks,
         trivial_held_out=trivial(model, checks) if checks else None,
         folder=folder,
+        strategy=strategy,
     )
+
+
+def _refuse_nothing_to_ask(model: Model, batches: list[Packed]) -> None:
+    """Every step of such a run would be passed over, and the model come out as it went in."""
+    if not any(model.recipe.mask.draw(packed, model).of_ask.total for packed in batches):
+        longest = max(packed.segments.longest for packed in batches)
+        raise BadInput(
+            "no sample has a token to hide beside one to see",
+            found=f"at most {longest} tokens a sample",
+            hint="Make smaller tokens with modality_options, or larger samples.",
+        )
 
 
 def _at_most(samples: int, sample_bytes: float) -> int:

@@ -9,20 +9,21 @@ import torch
 from torch import Tensor, nn
 
 from anymae.config import TrainingConfig
+from anymae.training.sharding import like
 
 
 def adamw(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
     """AdamW (Loshchilov and Hutter 2019) without weight decay on vectors (biases, norms)."""
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
+    groups: dict[tuple[bool, type], list[nn.Parameter]] = {}
     for parameter in model.parameters():
-        if parameter.requires_grad:
-            (decayed if parameter.ndim > 1 else free).append(parameter)
-    groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": free, "weight_decay": 0.0},
+        if parameter.requires_grad:  # sharded and whole ones cannot be updated in one go
+            kind = parameter.ndim > 1, type(parameter.data)
+            groups.setdefault(kind, []).append(parameter)
+    decays = [
+        {"params": members, "weight_decay": config.weight_decay if matrices else 0.0}
+        for (matrices, _), members in groups.items()
     ]
-    return torch.optim.AdamW(groups, lr=0.0, betas=config.betas, fused=True)
+    return torch.optim.AdamW(decays, lr=0.0, betas=config.betas, fused=True)
 
 
 def peak_rate(config: TrainingConfig, batch: int) -> float:
@@ -92,6 +93,6 @@ def restore_optimiser(
 ) -> None:
     """The inverse of ``optimiser_tensors``."""
     for name, parameter in _trained(model):
-        state = {e: flat[f"{e}/{name}"].to(parameter.device) for e in MOMENTS}
+        state = {e: like(parameter, flat[f"{e}/{name}"]) for e in MOMENTS}
         step = flat[f"step/{name}"].reshape(()).to(parameter.device)
         optimiser.state[parameter] = {**state, "step": step}

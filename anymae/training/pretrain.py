@@ -10,34 +10,22 @@ from typing import Any, Literal
 
 from anymae.adapter import Adapter
 from anymae.config import refuse_both
-from anymae.data.batches import read_batch
-from anymae.data.sources import open_source
 from anymae.encoder import EncoderConfig
 from anymae.errors import BadConfig
 from anymae.model import Model
-from anymae.precision import resolve
 from anymae.recipe import Recipe
 from anymae.storage import load_model, save_model
-from anymae.training.arguments import (
-    adapter_of,
-    encoder_of,
-    fitted,
-    path_of,
-    recipe_of,
-    refuse_unknown,
-    refuse_unlaunched,
-    split,
-)
+from anymae.training.arguments import refuse_unknown, refuse_unlaunched
 from anymae.training.checkpoint import Checkpoints
-from anymae.training.defaults import resolved
 from anymae.training.distributed import join
-from anymae.training.folder import claim, open_folder
+from anymae.training.folder import claim, clear_unfinished, open_folder
 from anymae.training.history import read_history, write_history
 from anymae.training.lock import owned
-from anymae.training.looking import chosen, set_up, some_samples
+from anymae.training.preparing import prepare
 from anymae.training.progress import notice
-from anymae.training.run import Run, RunConfig
+from anymae.training.run import Run
 from anymae.training.setup import Setup
+from anymae.training.sharding import refuse_unknown_strategy
 from anymae.training.trainer import Trainer
 
 Modality = str | Adapter | type[Adapter]
@@ -84,48 +72,35 @@ def pretrain(
     refuse_unknown(overrides, inspect.signature(pretrain).parameters)
     refuse_both(steps=steps, epochs=epochs)
     refuse_both(batch_size=batch_size, batch_tokens=batch_tokens)
-    refuse_unlaunched(devices * nodes, strategy)
+    refuse_unlaunched(devices * nodes)
+    refuse_unknown_strategy(strategy)
     given = {"steps": steps, "epochs": epochs, "batch_size": batch_size,
              "batch_tokens": batch_tokens, "lr": lr}  # fmt: skip
     world = join(device)
-    adapter = adapter_of(modality, modality_options or {})
-    method = recipe_of(recipe, adapter, mask_ratio, given, overrides)
-    encoder_of(size, adapter, recipe, overrides)  # what is wrong there is said before reading
-    skip_bad = method.training.on_bad_sample == "skip"
-    train, held_out = split(open_source(dataset, adapter), validation, adapter, seed)
-    adapter = fitted(adapter, train, skip_bad=skip_bad)
-    method = recipe_of(recipe, adapter, mask_ratio, given, overrides)
-    encoder = encoder_of(size, adapter, recipe, overrides)
-    look = read_batch(train, adapter, chosen(train, adapter, 64, skip_bad), seed, "look")
-    training = resolved(method.training, len(train), look.segments.total / len(look))
-    method = method.model_copy(update={"teacher": method.teacher.fitted(adapter)})
-    model = Model(adapter, method.model_copy(update={"training": training}), encoder, seed=seed)
-    held = validation if isinstance(validation, float | None) else path_of(validation) or "given"
-    config = RunConfig(
-        model=model.config,
-        seed=seed,
-        precision=resolve(precision, world.device),
-        validation=held,
-        data=train.fingerprint(),
-        data_path=path_of(dataset),
-    )
-    folder = open_folder(out, adapter, method, world)
+    prepared = prepare(
+        dataset, modality, recipe, size, world=world, validation=validation, seed=seed,
+        precision=precision, mask_ratio=mask_ratio, given=given, modality_options=modality_options,
+        overrides=overrides,
+    )  # fmt: skip
+    model = prepared.model
+    folder = open_folder(out, model.adapter, model.recipe, world)
     with ExitStack() as stack:
-        if world.leads:
-            stack.enter_context(owned(folder, notice))
-        shown = some_samples(held_out or train, adapter, skip_bad)
-        if claim(folder, config, resume, world):
+        with world.together():
+            if world.leads:
+                stack.enter_context(owned(folder, notice))
+        shown = prepared.samples()
+        if claim(folder, prepared.config, resume, world):
             history = read_history(folder / "history.csv")
             return Run(load_model(folder / "model"), history, folder, shown)
-        setup = set_up(model, training, config, world, train, held_out, look, folder)
-        return Run(*_train(setup, resume), folder, shown)
+        return Run(*_train(prepared.set_up(world, folder, strategy), resume), folder, shown)
 
 
 def _train(setup: Setup, resume: str) -> tuple[Model, list[dict[str, Any]]]:
     say = notice if setup.world.leads else lambda text: None
+    with setup.world.together():
+        if setup.world.leads:
+            clear_unfinished(setup.folder)
     checkpoints = Checkpoints(setup.folder / "checkpoints", setup.training.keep, say)
-    if setup.world.leads:
-        checkpoints.clear_unfinished()
     trainer = Trainer(setup, checkpoints)
     if trainer.restore():
         say(f"continuing {setup.folder} after step {trainer.progress.step:,}")
@@ -134,11 +109,11 @@ def _train(setup: Setup, resume: str) -> tuple[Model, list[dict[str, Any]]]:
     else:
         say(_summary(setup, trainer))
     history = trainer.train()
-    model = trainer.finished_model()
-    if setup.world.leads:
-        write_history(setup.folder / "history.csv", history)
-        save_model(model, setup.folder / "model")
-    setup.world.barrier()
+    model = trainer.trained.finished()
+    with setup.world.together():
+        if setup.world.leads:
+            write_history(setup.folder / "history.csv", history)
+            save_model(model, setup.folder / "model")
     return model, history
 
 

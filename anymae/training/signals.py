@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -36,3 +38,23 @@ class StopFlag:
         if self.asked:
             os._exit(130)
         self.asked = True
+
+
+@contextmanager
+def sigterm_ends() -> Iterator[None]:
+    """Have SIGTERM end the process with status 130 where nothing else is in charge, e.g. before
+    training. At once: an exception may get lost on its way, in a callback or an import."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        os.write(2, b"anymae: interrupted\n")
+        os._exit(130)
+
+    try:
+        before = signal.signal(signal.SIGTERM, leave)
+    except ValueError:  # not in the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

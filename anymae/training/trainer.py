@@ -11,32 +11,43 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from anymae.data.batches import Batch, Batches, micro_batches
 from anymae.data.loader import default_workers, load
 from anymae.data.plan import Plan
-from anymae.errors import AnyMAEError, Diverged, Interrupted
+from anymae.errors import AnyMAEError, Interrupted
 from anymae.goals import in_scope
 from anymae.masks import Roles
-from anymae.model import Model
 from anymae.precision import autocast
-from anymae.storage import shapes_of
 from anymae.tokens import Packed
 from anymae.training.bad_samples import note_bad
-from anymae.training.checkpoint import Checkpoints, Snapshot
+from anymae.training.bad_steps import record
+from anymae.training.checkpoint import Checkpoints
+from anymae.training.determinism import repeatable
+from anymae.training.guards import diverged, fault, remember
+from anymae.training.held_out import held_out_loss
 from anymae.training.history import write_history
-from anymae.training.optim import Average, adamw, optimiser_tensors, rate, restore_optimiser
+from anymae.training.keeping import Keeper
+from anymae.training.optim import rate
 from anymae.training.progress import ProgressLine
 from anymae.training.setup import Progress, Setup
 from anymae.training.signals import StopFlag
+from anymae.training.trained import Trained
 from anymae.views import in_views
 
-HOPELESS = 1000.0
-"""A loss this many times the trivial one counts as a bad step."""
+
+@dataclass(frozen=True)
+class Part:
+    """A micro-batch with its masks; ``weight`` 0 keeps a spare one out of every sum."""
+
+    packed: Packed
+    roles: Roles
+    weight: float
 
 
 class Trainer:
@@ -45,45 +56,41 @@ class Trainer:
     def __init__(self, setup: Setup, checkpoints: Checkpoints) -> None:
         self.setup, self.checkpoints = setup, checkpoints
         self.config, self.world = setup.training, setup.world
-        self.model = setup.model.to(self.world.device)
-        self.wrapped = self.world.wrap(self.model)
-        self.optimiser = adamw(self.model, self.config)
-        self.average = Average(self.model, self.config.ema) if self.config.ema else None
+        self.model = setup.model
+        self.trained = Trained(setup.model, self.config, self.world, setup.strategy)
+        self.keeper = Keeper(self.trained, checkpoints, self.world)
         samples = len(setup.source)
         total = self.config.total_draws(samples)
         self.plan = Plan(samples, self.config.batch_size, total, setup.seed)
         self.progress = Progress()
-        self._rate = self._norm = 0.0  # of the last good step, and the last step, for the history
+        self._mark = (time.perf_counter(), 0.0, 0.0)
 
     # -- the loop --------------------------------------------------------------------------
 
     def train(self) -> list[dict[str, Any]]:
-        """Run to the end and return the history. Raises ``Interrupted``, ``Diverged`` and what
-        bad data raises, each after a checkpoint of the last finished step."""
+        """Run to the end and return the history. Raises ``Interrupted``, ``Diverged``,
+        ``CheckpointError`` and what bad data raises; if it stops because of a signal or bad data,
+        after a checkpoint of the last finished step."""
         steps, progress = self.plan.steps, self.progress
-        with StopFlag() as stop, ProgressLine(steps, progress.step, self.world.leads) as line:
+        with (
+            StopFlag() as stop,
+            ProgressLine(steps, progress.step, self.world.leads) as line,
+            repeatable(self.world.device),
+            closing(self.batches()) as batches,
+        ):
             self.model.train()
-            batches = self._batches()
             self._mark = (time.perf_counter(), 0.0, 0.0)
-            try:
-                while progress.step < steps:
-                    asked_to_stop = self._step(next(batches), stop)
-                    progress.step += 1
-                    self._look(line)
-                    if asked_to_stop and progress.step < steps:
-                        raise Interrupted(
-                            f"stopped after step {progress.step} of {steps}, checkpoint written",
-                            hint=f"Continue with: anymae resume {self.setup.folder}",
-                        )
-            except AnyMAEError as error:
-                if not isinstance(error, Diverged):
-                    self._save()
-                raise
-            finally:
-                batches.close()
+            while progress.looked < steps:
+                asked_to_stop = False
+                if progress.looked == progress.step:
+                    asked_to_stop = self.step(next(batches), stop)
+                self._look(line, stop)
+                if asked_to_stop and progress.step < steps:
+                    raise self._interrupted()
         return progress.history
 
-    def _batches(self) -> Generator[Batch, None, None]:
+    def batches(self) -> Generator[Batch, None, None]:
+        """This process's batches of the steps to come."""
         config = self.config
         workers = config.workers
         if workers is None:
@@ -98,125 +105,162 @@ class Trainer:
         )
         return load(batches, self.progress.step, workers, pin=self.world.device.type == "cuda")
 
-    def _step(self, batch: Batch, stop: StopFlag) -> bool:
+    def step(self, batch: Batch, stop: StopFlag) -> bool:
         """One optimiser step on one global batch; True if any process was asked to stop."""
-        if batch.error is not None:
-            raise batch.error
-        packed = self.setup.spare if batch.packed is None else batch.packed
-        weight = 0.0 if batch.packed is None else 1.0
-        views = self.model.recipe.views
-        micro = micro_batches(packed.to(self.world.device), self.config.micro_tokens // views)
-        self.model.done = self.progress.updates / self.plan.steps
-        mask = self.model.recipe.mask
-        parts = [(p, mask.draw(in_views(p, views), self.model)) for p in micro]
-        tokens, samples, stops, bad, count, *also = self.world.sum(
-            weight * packed.segments.total,
-            weight * len(packed),
+        parts = self.parts(batch)
+        tokens, samples, stops, errors, bad, count, *also = self.world.sum(
+            sum(part.weight * part.packed.segments.total for part in parts),
+            sum(part.weight * len(part.packed) for part in parts),
             stop.asked,
+            batch.error is not None,
             len(batch.bad),
-            *(weight * number for number in self._counts(parts)),
+            *self.counts(parts),
         )
-        if bad:
-            drawn = self.plan.batch * (self.progress.step + 1)
-            note_bad(self.setup, self.progress.bad, batch.bad, drawn, all_bad=not samples)
+        if errors or bad:
+            self._refuse_bad(batch, all_bad=not samples)
         if count:
-            loss, observed = self._backward(parts, weight, count, also)
+            loss, observed = self.backward(parts, count, also)
             self._update(loss, count, observed)
+        self.progress.step += 1
         self._mark = (self._mark[0], self._mark[1] + tokens, self._mark[2] + samples)
         return stops > 0
 
-    def _counts(self, parts: list[tuple[Packed, Roles]]) -> list[int]:
+    def parts(self, batch: Batch) -> list[Part]:
+        """This process's micro-batches with their masks. One that has no good sample, or less
+        micro-batches than others where all must compute together, takes a spare sample that does
+        not count."""
+        setup, recipe = self.setup, self.model.recipe
+        found: list[tuple[Packed, float]] = []
+        if batch.packed is not None:
+            packed = batch.packed.to(self.world.device)
+            tokens = self.config.micro_tokens // recipe.views
+            found = [(one, 1.0) for one in micro_batches(packed, tokens)]
+        wanted = max(1, len(found))
+        if self.trained.sharded:
+            wanted = int(self.world.max(wanted)[0])
+        found += [(setup.spare.to(self.world.device), 0.0)] * (wanted - len(found))
+        self.model.done = self.progress.updates / self.plan.steps
+        views = recipe.views
+        return [
+            Part(packed, recipe.mask.draw(in_views(packed, views), self.model), weight)
+            for packed, weight in found
+        ]
+
+    def _refuse_bad(self, batch: Batch, *, all_bad: bool) -> None:
+        progress = self.progress
+        drawn = self.plan.batch * (progress.step + 1)
+        try:
+            self.world.agree(batch.error)
+            progress.bad = note_bad(self.setup, progress.bad, batch.bad, drawn, all_bad=all_bad)
+        except AnyMAEError:
+            self._save()
+            raise
+
+    def counts(self, parts: list[Part]) -> list[float]:
         """How many tokens the main goal and each further one ask about."""
-        found = [sum(roles.of_ask.total for _, roles in parts)]
+        found = [sum(part.weight * part.roles.of_ask.total for part in parts)]
         for goal in self.model.recipe.also:
-            cut = [in_scope(goal.scope, roles)[1] for _, roles in parts]
-            found.append(sum(segments.total for segments in cut))
+            found.append(sum(p.weight * in_scope(goal.scope, p.roles)[1].total for p in parts))
         return found
 
-    def _backward(
-        self,
-        parts: list[tuple[Packed, Roles]],
-        weight: float,
-        count: float,
-        also: Sequence[float],
+    def backward(
+        self, parts: list[Part], count: float, also: Sequence[float]
     ) -> tuple[float, dict[int, Tensor]]:
         """Gradients of the step's mean loss over ``count`` asked tokens, and of further goals over
         theirs (``also``); returns the main goal's loss, and what this process ``observed``."""
         total: Tensor | float = 0.0
         observed: dict[int, Tensor] = {}
-        for i, (packed, roles) in enumerate(parts):
-            with self.world.gathering(self.wrapped, last=i == len(parts) - 1):
+        views = self.model.recipe.views
+        for i, part in enumerate(parts):
+            with self.trained.gathering(last=i == len(parts) - 1):
                 with autocast(self.world.device, self.setup.precision):
-                    output = self.wrapped(in_views(packed, self.model.recipe.views), roles)
+                    output = self.trained.module(in_views(part.packed, views), part.roles)
                 loss = output.loss / count
                 for term, of in zip(output.also, also, strict=True):
                     loss = loss + term.sum * (term.weight / max(of, 1))
                 # Processes average gradients, so their number is multiplied back.
-                (loss * (weight * self.world.size)).backward()
-            total = total + weight * output.loss.detach().double()
+                (loss * (part.weight * self.world.size)).backward()
+            total = total + part.weight * output.loss.detach().double()
             for number, seen in output.observed.items():
-                observed[number] = observed.get(number, 0.0) + weight * seen
+                observed[number] = observed.get(number, 0.0) + part.weight * seen
+        self.trained.gather()
         return self.world.sum(float(total))[0] / count, observed
 
     def _update(self, loss: float, count: float, observed: Mapping[int, Tensor]) -> None:
         """Move the weights, and what targets learn from what was ``observed``, unless the step is
-        bad: then nothing but a counter changes."""
+        bad: then nothing but counters change."""
         config, progress = self.config, self.progress
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        self._norm = norm = float(torch.nn.utils.get_total_norm(gradients))
-        hopeless = loss > HOPELESS * max(self.setup.trivial.best, 1e-12)
-        if not (math.isfinite(loss) and math.isfinite(norm)) or hopeless:
-            progress.bad_in_a_row += 1
-            self.optimiser.zero_grad()
-            self._refuse_divergence(loss, norm)
+        norm = self.trained.norm()
+        progress.norm = norm if math.isfinite(norm) else None
+        what = fault(progress, config, self.setup.trivial.best, loss, norm)
+        if what is not None:
+            self.trained.optimiser.zero_grad()
+            self._pass_over(what, loss, norm)
             return
-        progress.bad_in_a_row = 0
+        remember(progress, loss, norm)
         if config.clip is not None and norm > config.clip:
-            torch._foreach_mul_(gradients, config.clip / norm)
-        self._rate = rate(config, config.lr, (progress.updates + 0.5) / self.plan.steps)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self._rate
-        self.optimiser.step()
-        self.optimiser.zero_grad()
+            self.trained.scale(config.clip / norm)
+        progress.rate = rate(config, config.lr, (progress.updates + 0.5) / self.plan.steps)
+        self.trained.move(progress.rate)
         before = progress.updates / self.plan.steps
         progress.updates += 1
         if self.model.teacher is not None:
             done = progress.updates / self.plan.steps
             self.model.recipe.teacher.follow(self.model.teacher, self.model, done, before)
         self.model.learn({number: self.world.total(seen) for number, seen in observed.items()})
-        if self.average:
-            self.average.update(self.model, progress.updates)
+        if self.trained.average:
+            self.trained.average.update(self.model, progress.updates)
         progress.window_loss += loss * count
         progress.window_count += count
 
-    def _refuse_divergence(self, loss: float, norm: float) -> None:
-        if self.progress.bad_in_a_row >= self.config.bad_steps:
-            raise Diverged(
-                f"training diverged: {self.config.bad_steps} bad steps in a row",
-                where=f"step {self.progress.step + 1}",
-                found=f"loss {loss:.4g}, gradient norm {norm:.4g}",
-                hint=f"Try a lower lr (it was {self.config.lr:.3g}), training.clip=1 or "
-                "precision=fp32; the newest checkpoint is sound.",
-            )
+    # -- bad steps -------------------------------------------------------------------------
+
+    def _pass_over(self, what: str, loss: float, norm: float) -> None:
+        """Count and keep a bad step; go back if there were too many in a row."""
+        progress = self.progress
+        progress.bad_in_a_row += 1
+        progress.bad_steps += 1
+        with self.world.together():
+            if self.world.leads:
+                pairs = self.plan.draw(progress.step)
+                record(self.setup, progress, pairs, what=what, loss=loss, norm=norm)
+        if progress.bad_in_a_row >= self.config.bad_steps:
+            self._go_back(what)
+
+    def _go_back(self, what: str) -> None:
+        """Take the weights of the checkpoint before the bad steps; their samples do not return."""
+        progress = self.progress
+        older = None
+        if progress.checkpoint and progress.rollbacks < self.config.rollbacks:
+            older = self.keeper.load(upto=progress.checkpoint)
+        if older is None:
+            raise diverged(progress, self.config, what)
+        self.checkpoints.warn(
+            f"step {progress.step + 1}: {progress.bad_in_a_row} bad steps in a row, the last with "
+            f"{what}; going on with the weights of step {older.step}"
+        )
+        progress.back_to(older)
 
     # -- looking and keeping ---------------------------------------------------------------
 
-    def _look(self, line: ProgressLine) -> None:
+    def _look(self, line: ProgressLine, stop: StopFlag) -> None:
         """Log, validate and checkpoint when it is time."""
-        config, step = self.config, self.progress.step
+        config, progress, step = self.config, self.progress, self.progress.step
         last = step == self.plan.steps
         validates = bool(self.setup.held_out) and (last or step % config.validate_every == 0)
         if last or validates or step % config.log_every == 0:
-            row = self._row()
-            if validates:
-                row |= self._validate()
-            row = {k: v for k, v in row.items() if math.isfinite(v)}
-            self.progress.history.append(row)
+            found = self._validate(stop) if validates else {}
+            row = {k: v for k, v in (self._row() | found).items() if math.isfinite(v)}
+            progress.history.append(row)
             self._mark = (time.perf_counter(), 0.0, 0.0)
-            if self.world.leads:
-                write_history(self.setup.folder / "history.csv", self.progress.history)
+            with self.world.together():
+                if self.world.leads:
+                    write_history(self.setup.folder / "history.csv", progress.history)
             line.show(row)
+        progress.looked = step
         if last or step % config.checkpoint_every == 0:
+            if not progress.bad_in_a_row:
+                progress.checkpoint = step
             self._save()
 
     def _row(self) -> dict[str, Any]:
@@ -231,8 +275,8 @@ class Trainer:
             "epoch": progress.step * self.plan.batch / self.plan.samples,
             "loss": loss,
             "explained_variance": self.setup.trivial.explained(loss),
-            "lr": self._rate,
-            "grad_norm": self._norm,
+            "lr": progress.rate,
+            "grad_norm": math.nan if progress.norm is None else progress.norm,
             "tokens_per_second": tokens / seconds,
             "samples_per_second": samples / seconds,
             "skipped_steps": progress.step - progress.updates,
@@ -240,63 +284,37 @@ class Trainer:
             "seconds": progress.seconds,
         }
 
-    @torch.no_grad()
-    def _validate(self) -> dict[str, float]:
-        """Masked loss of the held-out samples, with masks that are the same every time."""
-        self.model.eval()
-        total = count = 0.0
-        mine = self.setup.held_out[self.world.rank :: self.world.size]
-        for packed in (p.to(self.world.device) for p in mine):
-            roles = self.model.recipe.mask.draw(packed, self.model)
-            with autocast(self.world.device, self.setup.precision):
-                output = self.model(packed, roles)
-            total += float(output.loss)
-            count += output.count
-        self.model.train()
-        total, count = self.world.sum(total, count)
-        loss = total / max(count, 1)
+    def _validate(self, stop: StopFlag) -> dict[str, float]:
+        loss = held_out_loss(self.setup, stop)
+        if loss is None:  # asked to stop: this step will be looked at when the run goes on
+            raise self._interrupted()
         row = {"validation_loss": loss}
         if self.setup.trivial_held_out is not None:
             row["validation_explained_variance"] = self.setup.trivial_held_out.explained(loss)
         return row
 
+    def _interrupted(self) -> Interrupted:
+        self._save()
+        return Interrupted(
+            f"stopped after step {self.progress.step} of {self.plan.steps}, checkpoint written",
+            hint=f"Continue with: anymae resume {self.setup.folder}",
+        )
+
     def _save(self) -> None:
-        """A checkpoint of the last finished step, by the leading process."""
-        if self.world.leads and self.progress.step:
-            tensors = {
-                "model": self.model.state_dict(),
-                "optimiser": optimiser_tensors(self.optimiser, self.model),
-            }
-            if self.average:
-                tensors["average"] = self.average.tensors
-            self.checkpoints.save(Snapshot(self.progress.step, tensors, vars(self.progress)))
-        self.world.barrier()
+        """A checkpoint of the last finished step, by the leading process. Raises ``Diverged``
+        rather than write weights that are not finite."""
+        progress = self.progress
+        if not progress.step:
+            return
+        if not self.trained.sound():
+            raise diverged(progress, self.config, "weights that are not finite")
+        self.keeper.save(progress)
 
     def restore(self) -> bool:
-        """Continue from the newest sound checkpoint; False if there is none."""
-        weights = shapes_of(self.model.state_dict())
-        moments = optimiser_tensors(self.optimiser, self.model)
-        wanted = {
-            "model": weights,
-            "optimiser": shapes_of(moments),
-        }
-        if self.average:
-            wanted["average"] = weights
-        snapshot = self.checkpoints.newest(wanted)
-        if snapshot is None:
+        """Continue from the newest sound checkpoint; False if there is none. Raises
+        ``CheckpointError``."""
+        progress = self.keeper.load()
+        if progress is None:
             return False
-        self.progress = Progress(**snapshot.state)
-        self.model.load_state_dict(dict(snapshot.tensors["model"]))
-        restore_optimiser(self.optimiser, self.model, snapshot.tensors["optimiser"])
-        if self.average:
-            self.average.tensors = {
-                n: t.to(self.world.device) for n, t in snapshot.tensors["average"].items()
-            }
+        self.progress = progress
         return True
-
-    def finished_model(self) -> Model:
-        """The trained model on the CPU in eval mode: the average's weights, if there is one."""
-        if self.average:
-            self.model.load_state_dict(self.average.tensors)
-        self.model.teacher = None
-        return self.model.cpu().eval()

@@ -53,8 +53,8 @@ def cut_short(monkeypatch: pytest.MonkeyPatch, looks: int, run: Callable[[], Any
     """A run that is interrupted after as many looks at its data, just when it has saved."""
     original, calls = Trainer._look, []
 
-    def look(self: Trainer, line: Any) -> None:
-        original(self, line)
+    def look(self: Trainer, line: Any, stop: Any) -> None:
+        original(self, line, stop)
         calls.append(0)
         if len(calls) == looks:
             self._save()

@@ -27,7 +27,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> anymae.Run:
 
 def disturb(monkeypatch: pytest.MonkeyPatch, step: int, act: Callable[[], None]) -> None:
     """Let ``act`` happen once, while training prepares to compute ``step``."""
-    original = Trainer._step
+    original = Trainer.step
 
     def disturbed(trainer, batch, stop):
         if trainer.progress.step == step:
@@ -35,7 +35,7 @@ def disturb(monkeypatch: pytest.MonkeyPatch, step: int, act: Callable[[], None])
             act()
         return original(trainer, batch, stop)
 
-    monkeypatch.setattr(Trainer, "_step", disturbed)
+    monkeypatch.setattr(Trainer, "step", disturbed)
 
 
 class Killed(BaseException):

@@ -1,0 +1,50 @@
+"""Runs for test_ranks, one process of several: a program for torchrun.
+
+    torchrun --nproc-per-node N ranks.py FOLDER CASE ...
+
+A case is JSON: ``modality``, the folder ``out`` below FOLDER, and changes of the run; ``stop`` is a
+step before which the last process is told to stop, ``poison`` one in which its gradients are NaN.
+"""
+
+import importlib
+import json
+import math
+import os
+import signal
+import sys
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+torch.set_num_threads(1)
+runs = importlib.import_module("tests.reliability.runs")
+
+from anymae.errors import Interrupted  # noqa: E402
+from anymae.training.trainer import Trainer  # noqa: E402
+
+LAST = int(os.environ["RANK"]) == int(os.environ["WORLD_SIZE"]) - 1
+STEP, BACKWARD = Trainer.step, Trainer.backward
+
+
+def run(folder: Path, modality: str, out: str, stop: int = 0, poison: int = 0, **changes) -> None:
+    def step(self, *arguments):
+        if LAST and stop and self.progress.step == stop - 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return STEP(self, *arguments)
+
+    def backward(self, *arguments):
+        found = BACKWARD(self, *arguments)
+        if LAST and self.progress.step == poison - 1:
+            next(p for p in self.model.parameters() if p.grad is not None).grad.fill_(math.nan)
+        return found
+
+    Trainer.step, Trainer.backward = step, backward
+    try:
+        runs.small_run(modality, folder / out, **changes)
+    except Interrupted as stopped:
+        print(stopped, file=sys.stderr)
+
+
+for case in sys.argv[2:]:
+    run(Path(sys.argv[1]), **json.loads(case))
