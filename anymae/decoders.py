@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import ClassVar, cast
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from anymae import layouts
+from anymae import draws, layouts
 from anymae.blocks import Block, CrossBlock
 from anymae.encoder import EncoderConfig, Latents, LayoutChoice, check_window
 from anymae.errors import BadConfig
@@ -27,14 +28,15 @@ from anymae.tokens import Edges
 @dataclass(frozen=True)
 class Question:
     """What a decoder is asked: coordinates of the encoded tokens (S, P) and of the asked ones
-    (A, P), how the asked are cut, the rows of the latents that stand for them, if any, and the
-    graph they are part of, if there is one."""
+    (A, P), how the asked are cut, the rows of the latents that stand for them, if any, the graph
+    they are part of, if there is one, and the keys (B,) of the samples, for draws in training."""
 
     coords: Tensor
     ask_coords: Tensor
     of_ask: Segments
     ask_rows: Tensor | None
     graph: Whole | None = None
+    keys: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -92,11 +94,17 @@ class SelfDecoder(_Sized, kind="self"):
     ``window`` restricts that to boxes of coordinate units, ``shifted`` in every second block, with
     every ``global_every``-th block full (0: none), as in ``EncoderConfig`` (AudioMAE, Huang et al.
     2022). None: as the encoder does; who may not meet there may not meet here.
+
+    ``place_noise`` blurs in training where the asked tokens are: normal noise of this deviation and
+    the encoder's width is added to each one's position through the very map that brings encoded
+    tokens to the decoder's width, which so cannot learn to ignore it (FlexPredict, Bar et al.
+    2024).
     """
 
     window: tuple[float | None, ...] | None = None
     shifted: bool = True
     global_every: int = Field(default=0, ge=0)
+    place_noise: float = Field(default=0.0, ge=0)
 
     @field_validator("window")
     @classmethod
@@ -111,7 +119,7 @@ class SelfDecoder(_Sized, kind="self"):
         width, depth, heads = self.sized(encoder)
         blocks = [Block(width, heads, self.mlp_ratio, encoder.norm_eps) for _ in range(depth)]
         choice = LayoutChoice(self._windowed(encoder), depth, heads, 0)
-        return _SelfDecoder(encoder, width, blocks, place(width), choice)
+        return _SelfDecoder(encoder, width, blocks, place(width), choice, self.place_noise)
 
     def _windowed(self, encoder: EncoderConfig) -> EncoderConfig:
         """Who meets whom in the decoder. Along edges: see ``EdgeDecoder``."""
@@ -193,11 +201,13 @@ class _SelfDecoder(_Asking):
         blocks: list[Block],
         position: nn.Module,
         choice: LayoutChoice,
+        place_noise: float,
     ) -> None:
         super().__init__(encoder, width, position)
         self.embed = nn.Linear(encoder.width, width)
         self.blocks = nn.ModuleList(blocks)
         self.layouts = choice
+        self.place_noise = place_noise
 
     def forward(self, latents: Latents, question: Question) -> Tensor:
         known = self.embed(latents.x)
@@ -205,6 +215,8 @@ class _SelfDecoder(_Asking):
         nowhere = positions.new_zeros(latents.of_lead.total, self.width)
         known = known + ragged.join(nowhere, latents.of_lead, positions, latents.of_tokens)[0]
         asked = self.asked(question).to(known.dtype)
+        if self.training and self.place_noise:
+            asked = asked + F.linear(self._noise(question).to(known.dtype), self.embed.weight)
         x, joined = ragged.join(known, latents.segments, asked, question.of_ask)
         of_places, places = Segments(latents.of_tokens.offsets + question.of_ask.offsets), None
         if self.layouts.reads_coords:
@@ -218,6 +230,14 @@ class _SelfDecoder(_Asking):
         if isinstance(chosen[-1], layouts.Partition) and chosen[-1].order is None:
             return self.norm(last.tail(x, joined, question.of_ask))
         return self.norm(ragged.tail(last(x, chosen[-1], joined), joined, question.of_ask))
+
+    def _noise(self, question: Question) -> Tensor:
+        """(A, D) what blurs the places of the asked tokens."""
+        assert question.keys is not None, "masks in training need keys, too"
+        device, width = question.keys.device, self.embed.in_features
+        owner, place = question.of_ask.ids(device), question.of_ask.within(device)
+        number = place[:, None] * width + torch.arange(width, device=device)
+        return self.place_noise * draws.normal(question.keys[owner, None], number, "decoder/place")
 
 
 class _CrossDecoder(_Asking):

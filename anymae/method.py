@@ -23,6 +23,7 @@ from anymae.encoder import Encoder, EncoderConfig, Latents
 from anymae.errors import BadConfig
 from anymae.goals import Answer, Goal, Term, in_scope
 from anymae.initialise import initialise, seeded
+from anymae.kernels.segments import Segments
 from anymae.masks import Roles
 from anymae.recipe import Recipe
 from anymae.targets import Difficulty, Scene, Target
@@ -157,7 +158,7 @@ class Method(nn.Module):
         rows = entered.ask
         if scene.rows is not roles.ask and goal.decoder.reads_hidden_rows:
             rows = entered.rows_of(scene.rows)
-        question = Question(coords, asked.coords, scene.of_rows, rows, whole)
+        question = Question(coords, asked.coords, scene.of_rows, rows, whole, packed.keys)
         prediction = net.head(net.decoder(latents, question), asked.coords)
         with torch.no_grad():
             target = goal.target.of(self.adapter, asked, scene)
@@ -214,6 +215,13 @@ class Method(nn.Module):
         net.train(was_training)
         share = net.encoder.class_attention(latents.at(latents.taps[0]))
         return share.repeat(packed.views)
+
+    @torch.no_grad()
+    def received(self, packed: Packed, queries: Tensor, of_queries: Segments) -> Tensor:
+        """(T,) how much attention the tokens at ``queries`` (Q,) give each token of their sample in
+        the first block, summed over them and averaged over heads."""
+        x = self._embed(packed)
+        return self.encoder.first_attention(x, packed.segments, queries, of_queries)
 
     @torch.no_grad()
     def difficulty(self, packed: Packed) -> Tensor:

@@ -227,7 +227,7 @@ def test_an_unknown_setting_is_answered_with_the_nearest(overrides, field, meant
 
 
 def test_where_nothing_is_near_everything_is_listed():
-    assert "Known: depth, global_every, heads, mlp_ratio, shifted, width, window." in refused(
+    assert "heads, mlp_ratio, place_noise, shifted, width, window." in refused(
         {"decoder.zzz": 1}
     )
 

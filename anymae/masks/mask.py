@@ -6,7 +6,7 @@ Shapes: B samples, T tokens, S seen, A asked.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -45,7 +45,9 @@ class Mask(BaseModel):
     """How tokens are hidden.
 
     ``budget`` counts groups (tokens, where ``groups`` is ``each``). ``ask`` is the fraction of
-    the hidden tokens that are predicted, drawn at random (at least one): 1 asks for all.
+    the hidden tokens that are predicted (at least one): 1 asks for all. They are drawn at
+    ``"random"``, or are the ``"next"`` ones in the priority's order: those that a larger budget
+    would have shown.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,6 +56,7 @@ class Mask(BaseModel):
     groups: Groups = EachToken()
     budget: Budget = RatioBudget(ratio=0.75)
     ask: float = Field(default=1.0, gt=0, le=1)
+    asked: Literal["random", "next"] = "random"
 
     @model_validator(mode="before")
     @classmethod
@@ -78,15 +81,17 @@ class Mask(BaseModel):
     def draw(self, packed: Packed, onlooker: Onlooker | None = None) -> Roles:
         """Roles for a batch: a function of each sample's key and coordinates, and of what an
         ``onlooker`` (the model) sees in it, where the priority asks or a budget changes."""
-        see, of_see = self._seen(packed, onlooker)
+        see, of_see, order = self._seen(packed, onlooker)
         hide, of_hide = complement(see, packed.segments, of_see)
         if self.ask == 1:
             return Roles(see, of_see, hide, of_hide, hide, of_hide)
         budget = torch.ceil(of_hide.lengths.double() * self.ask - 1e-9).long()
-        chosen = select(noise(packed, of_hide, "ask"), of_hide, budget)
+        order = noise(packed, of_hide, "ask") if self.asked == "random" else order[hide]
+        chosen = select(order, of_hide, budget)
         return Roles(see, of_see, hide, of_hide, hide[chosen], Segments.of_lengths(budget))
 
-    def _seen(self, packed: Packed, onlooker: Onlooker | None) -> tuple[Tensor, Segments]:
+    def _seen(self, packed: Packed, onlooker: Onlooker | None) -> tuple[Tensor, Segments, Tensor]:
+        """The seen tokens, how they are cut, and each token's priority (T,)."""
         grouping = self.groups.of(packed)
         done = 1.0 if onlooker is None else onlooker.done
         budget = self.budget.of(grouping.segments.lengths, packed.keys, done)
@@ -96,5 +101,5 @@ class Mask(BaseModel):
             priority = self.priority.of(packed, grouping)
         seen = select(priority, grouping.segments, budget)
         if grouping.of_token is None:
-            return seen, Segments.of_lengths(budget)
-        return grouping.tokens_of(seen, packed.segments)
+            return seen, Segments.of_lengths(budget), priority
+        return *grouping.tokens_of(seen, packed.segments), priority[grouping.of_token]
