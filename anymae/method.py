@@ -21,7 +21,7 @@ from anymae.corruption import Input
 from anymae.decoders import Question, Whole
 from anymae.encoder import Encoder, EncoderConfig, Latents
 from anymae.errors import BadConfig
-from anymae.goals import Answer, Goal, Term, in_scope
+from anymae.goals import Answer, Goal, Term
 from anymae.initialise import initialise, seeded
 from anymae.kernels.segments import Segments
 from anymae.masks import Roles
@@ -93,7 +93,7 @@ class Method(nn.Module):
         scene = replace(scene, losses=each.detach())
         for number, answer in enumerate(cast(Iterable[Answer], self.also), 1):
             goal = answer.goal
-            rows = in_scope(goal.scope, roles)
+            rows = roles.in_scope(goal.scope)
             own = scene.about(*rows, answer.target_state, self._teachers_head(number))
             found = self._answer(answer, goal, self._tapped(latents, goal.tap), entered, own)
             also.append(Term(found[0].sum(), own.of_rows.total, goal.weight))
@@ -155,8 +155,8 @@ class Method(nn.Module):
         whole = None
         if packed.edges is not None:
             whole = Whole(packed.edges, packed.coords, packed.segments, roles, entered.see)
-        rows = entered.ask
-        if scene.rows is not roles.ask and goal.decoder.reads_hidden_rows:
+        rows = entered.ask if scene.rows is roles.ask else None
+        if rows is None and goal.decoder.reads_hidden_rows:
             rows = entered.rows_of(scene.rows)
         question = Question(coords, asked.coords, scene.of_rows, rows, whole, packed.keys)
         prediction = net.head(net.decoder(latents, question), asked.coords)

@@ -85,7 +85,8 @@ class Recipe(BaseModel):
                     f"recipe {self.name!r}: {part.slot}={part.kind} needs {need}, which the "
                     f"{adapter.name} modality does not have"
                 )
-        if self.decoder.reads_hidden_rows and not self.corruption.keeps_hidden:
+        asks_hidden = self.mask.asks_hidden and self.decoder.reads_hidden_rows
+        if asks_hidden and not self.corruption.keeps_hidden:
             raise IncompatibleRecipe(
                 f"recipe {self.name!r}: decoder={self.decoder.kind} reads hidden tokens from the "
                 f"encoder, but corruption={self.corruption.kind} leaves them out",
@@ -98,8 +99,10 @@ class Recipe(BaseModel):
                 f"token, which the {adapter.name} modality's encoder does not have here",
                 hint="Set encoder.cls=true.",
             )
+        self._check_samples(adapter)
         for goal in self.also:
-            hidden = goal.scope != "seen" and goal.decoder.reads_hidden_rows
+            asks = self.mask.asks_hidden if goal.scope == "asked" else goal.scope == "all"
+            hidden = asks and goal.decoder.reads_hidden_rows
             if hidden and not self.corruption.keeps_hidden:
                 raise IncompatibleRecipe(
                     f"recipe {self.name!r}: a goal with decoder={goal.decoder.kind} and "
@@ -117,6 +120,23 @@ class Recipe(BaseModel):
                     "teacher.",
                 )
         self._check_difficulty()
+
+    def _check_samples(self, adapter: Adapter) -> None:
+        """Questions about whole samples have answers and targets of whole samples."""
+        main = "sample" if self.mask.asked == "sample" else "asked"
+        every = [(main, self.decoder, self.target)]
+        every += [(goal.scope, goal.decoder, goal.target) for goal in self.also]
+        for scope, decoder, target in every:
+            of_sample = scope == "sample" or (scope == "asked" and main == "sample")
+            if (decoder.of_samples, target.of_samples) != (of_sample, of_sample):
+                asked = "a whole sample" if of_sample else "each token"
+                raise IncompatibleRecipe(
+                    f"recipe {self.name!r} asks for {asked}, which needs a decoder and a target of "
+                    f"{asked}",
+                    found=f"decoder={decoder.kind}, target={target.kind}",
+                    hint="Use decoder=pool and target=pooled with mask.asked=sample or "
+                    "scope=sample, and neither without.",
+                )
 
     def _check_difficulty(self) -> None:
         """Who foresees losses needs them, and who hides by difficulty needs one who foresees it."""

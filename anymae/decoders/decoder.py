@@ -51,6 +51,8 @@ class Decoder(Part, slot="decoder"):
 
     reads_hidden_rows: ClassVar[bool] = False
     """Whether the encoder must carry hidden tokens (see ``Corruption.keeps_hidden``)."""
+    of_samples: ClassVar[bool] = False
+    """Whether it answers for whole samples, once each."""
 
     def out_width(self, encoder: EncoderConfig) -> int:
         """W, the width of the answers."""

@@ -20,7 +20,6 @@ from anymae.data.batches import Batch, Batches, micro_batches
 from anymae.data.loader import default_workers, load
 from anymae.data.plan import Plan
 from anymae.errors import AnyMAEError, Diverged, Interrupted
-from anymae.goals import in_scope
 from anymae.masks import Roles
 from anymae.model import Model
 from anymae.precision import autocast
@@ -129,7 +128,7 @@ class Trainer:
         """How many tokens the main goal and each further one ask about."""
         found = [sum(roles.of_ask.total for _, roles in parts)]
         for goal in self.model.recipe.also:
-            cut = [in_scope(goal.scope, roles)[1] for _, roles in parts]
+            cut = [roles.in_scope(goal.scope)[1] for _, roles in parts]
             found.append(sum(segments.total for segments in cut))
         return found
 
