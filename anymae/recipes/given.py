@@ -5,12 +5,13 @@ from __future__ import annotations
 from anymae.corruption import MaskToken
 from anymae.decoders import LinearDecoder
 from anymae.goals import Goal
-from anymae.losses import AbsoluteLoss, CrossEntropyLoss, SmoothLoss, SquaredLoss
+from anymae.losses import AbsoluteLoss, CosineLoss, CrossEntropyLoss, SmoothLoss, SquaredLoss
 from anymae.masks import Mask
 from anymae.masks.budgets import RatioBudget
+from anymae.masks.places import NearestPriority
 from anymae.masks.priorities import BlockPriority
 from anymae.recipe import Recipe
-from anymae.targets import Content, Features, Prototypes
+from anymae.targets import Content, Features, MorphedFeatures, Prototypes
 from anymae.teachers import GivenTeacher
 
 MASKDISTILL = Recipe(
@@ -79,4 +80,41 @@ DMAE = Recipe(
     ),
 )
 
-RECIPES = (MASKDISTILL, BEIT2, MR_MAE, DMAE)
+UTA = Recipe(
+    name="uta",
+    paper="Liu et al., Enhancing Vision-Language Model with Unmasked Token Alignment, TMLR 2024",
+    year=2024,
+    summary="Half of a sample, one box, is seen, and matches a pretrained model's features of the "
+    "whole; nothing hidden is asked.",
+    differs="The teacher is a model of this toolkit on the same tokens, not CLIP, so no text is "
+    "matched; one box is seen, not what a union of blocks keeps; share and loss are from memory.",
+    verified=False,
+    mask=Mask(
+        priority=NearestPriority(hide=False, norm="box"),
+        budget=RatioBudget(ratio=0.5),
+        asked="seen",
+    ),
+    decoder=LinearDecoder(),
+    target=Features(normalise="none", final_norm=True),
+    loss=CosineLoss(),
+    teacher=GivenTeacher(),
+)
+
+DTM = Recipe(
+    name="dtm",
+    paper="Kim et al., Morphing Tokens Draw Strong Masked Image Models, ICLR 2025 (dynamic token "
+    "morphing)",
+    year=2024,
+    summary="Features of all tokens as a pretrained model sees them in the whole, averaged over "
+    "groups of tokens that are alike to it, others each time.",
+    differs="The teacher is a model of this toolkit on the same tokens, not CLIP; its class token "
+    "takes no part; absolute positions, no relative bias.",
+    mask=Mask(priority=BlockPriority(), budget=RatioBudget(ratio=0.38), asked="all"),
+    corruption=MaskToken(),
+    decoder=LinearDecoder(),
+    target=MorphedFeatures(normalise="none", final_norm=True),
+    loss=SmoothLoss(beta=2.0),
+    teacher=GivenTeacher(),
+)
+
+RECIPES = (MASKDISTILL, BEIT2, MR_MAE, DMAE, UTA, DTM)

@@ -6,6 +6,7 @@ from anymae.targets.content import Content
 from anymae.targets.difficulty import Difficulty
 from anymae.targets.features import Features
 from anymae.targets.hog import Hog
+from anymae.targets.morphed import MorphedFeatures
 from anymae.targets.pooled import PooledFeatures
 from anymae.targets.prototypes import Prototypes
 from anymae.targets.target import Scene, Target
@@ -17,6 +18,7 @@ __all__ = [
     "Difficulty",
     "Features",
     "Hog",
+    "MorphedFeatures",
     "PooledFeatures",
     "Prototypes",
     "Scene",
