@@ -78,6 +78,13 @@ class SmoothLoss(ElementwiseLoss, kind="smooth"):
         return F.smooth_l1_loss(prediction, target, beta=self.beta, reduction="none")
 
 
+class BinaryLoss(ElementwiseLoss, kind="binary"):
+    """The mean cross entropy of each number, a logit, with a target that is 0 or 1."""
+
+    def error(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(prediction, target.float(), reduction="none")
+
+
 class EuclideanLoss(Loss, kind="euclidean"):
     """The length of the difference, over a token's known numbers: not its square, so that far
     tokens weigh no more than near ones (the masked task of DABS 2.0, Tamkin et al.

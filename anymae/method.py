@@ -28,7 +28,7 @@ from anymae.masks import Roles
 from anymae.recipe import Recipe
 from anymae.targets import Difficulty, Scene, Target
 from anymae.teachers import TeacherNet, encode
-from anymae.tokens import Packed
+from anymae.tokens import Edges, Packed
 from anymae.views import look_once, one_of_each
 
 
@@ -105,7 +105,11 @@ class Method(nn.Module):
         """What targets may look at, for the asked tokens."""
         look = partial(look_once, self._look)
         head = self._teachers_head(0)
-        return Scene(packed, roles, roles.ask, roles.of_ask, look, self.target_state, head)
+        hidden = self.recipe.corruption.hidden_edges(packed)
+        return Scene(
+            packed, roles, roles.ask, roles.of_ask, look, self.target_state, head,
+            hidden_edges=hidden,
+        )  # fmt: skip
 
     def prepare(self, packed: Packed, seed: int) -> None:
         """Let targets learn what they need from the tokens that training starts with."""
@@ -153,8 +157,9 @@ class Method(nn.Module):
         asked = packed.select(scene.rows, scene.of_rows)
         coords = packed.coords.index_select(0, entered.index)
         whole = None
-        if packed.edges is not None:
-            whole = Whole(packed.edges, packed.coords, packed.segments, roles, entered.see)
+        edges = self._seen_edges(packed)
+        if edges is not None:
+            whole = Whole(edges, packed.coords, packed.segments, roles, entered.see)
         rows = entered.ask if scene.rows is roles.ask else None
         if rows is None and goal.decoder.reads_hidden_rows:
             rows = entered.rows_of(scene.rows)
@@ -196,9 +201,14 @@ class Method(nn.Module):
             coords,
             packed.keys,
             taps=tuple(goal.tap for goal in self.recipe.tapped),
-            edges=packed.edges_among(entering.index),
+            edges=replace(packed, edges=self._seen_edges(packed)).edges_among(entering.index),
         )
         return latents, entering
+
+    def _seen_edges(self, packed: Packed) -> Edges | None:
+        """The edges that the student may know of."""
+        hidden = self.recipe.corruption.hidden_edges(packed)
+        return packed.edges if packed.edges is None or hidden is None else packed.edges.at(~hidden)
 
     def encode(self, packed: Packed, taps: tuple[int, ...] = ()) -> Latents:
         """Encode every token of a batch, none masked."""

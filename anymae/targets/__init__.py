@@ -6,6 +6,7 @@ from anymae.targets.content import Content
 from anymae.targets.difficulty import Difficulty
 from anymae.targets.features import Features
 from anymae.targets.hog import Hog
+from anymae.targets.links import Links
 from anymae.targets.morphed import MorphedFeatures
 from anymae.targets.pooled import PooledFeatures
 from anymae.targets.prototypes import Prototypes
@@ -18,6 +19,7 @@ __all__ = [
     "Difficulty",
     "Features",
     "Hog",
+    "Links",
     "MorphedFeatures",
     "PooledFeatures",
     "Prototypes",

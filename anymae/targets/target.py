@@ -46,6 +46,8 @@ class Scene:
     _kept: dict[tuple[Shown, tuple[int, ...]], Latents] = field(default_factory=dict)
     losses: Tensor | None = None
     """(A,) of the main goal, for goals that ask about the same tokens."""
+    hidden_edges: Tensor | None = None
+    """(E,) bool: the edges that the student does not see; None: it sees all."""
 
     def about(
         self,
@@ -112,6 +114,8 @@ class Target(Part, slot="target"):
     """Whether a teacher keeps a copy of the goal's decoder and head, to be asked itself."""
     needs_head: ClassVar[bool] = False
     """Whether the teacher must have that copy (``Scene.head``)."""
+    asks_all: ClassVar[bool] = False
+    """Whether all tokens must be asked together."""
 
     @property
     def of_samples(self) -> bool:
