@@ -10,12 +10,14 @@ from anymae.targets.links import Links
 from anymae.targets.morphed import MorphedFeatures
 from anymae.targets.pooled import PooledFeatures
 from anymae.targets.prototypes import Prototypes
+from anymae.targets.sets import Count, Surface
 from anymae.targets.target import Scene, Target
 
 __all__ = [
     "Assignments",
     "Codes",
     "Content",
+    "Count",
     "Difficulty",
     "Features",
     "Hog",
@@ -24,5 +26,6 @@ __all__ = [
     "PooledFeatures",
     "Prototypes",
     "Scene",
+    "Surface",
     "Target",
 ]

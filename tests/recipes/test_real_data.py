@@ -51,6 +51,13 @@ MOVING = {
 }  # fmt: skip
 """Few places, and stills of one value."""
 
+
+def cells(data: Path) -> Data:
+    """Scans in cells of three centimetres."""
+    scans, modality, options = clouds(data)
+    return scans, modality, options | {"tokens": "voxels", "voxel_size": 0.03}
+
+
 CASES: dict[str, tuple[Callable[[Path], Data], int, float, dict[str, Any]]] = {
     "everest": (glyphs, 600, 0.05, MOVING),
     "mgm": (glyphs, 600, 0.02, MOVING),
@@ -59,9 +66,11 @@ CASES: dict[str, tuple[Callable[[Path], Data], int, float, dict[str, Any]]] = {
     "dabs-mae": (series, 300, 0.02, {}),
     "scarf": (rows, 200, 0.05, {}),
     "saint": (rows, 200, 0.02, {}),
+    "maskfeat3d": (clouds, 300, 0.02, {}),
+    "voxelmae": (cells, 200, 0.02, {}),
     "maskgae": (citations, 60, 0.2, WHOLE),
     "gae": (citations, 60, 0.2, WHOLE),
-    "msn": (images, 200, 0.1, SHORT),
+    "msn": (images, 400, 0.1, SHORT | {"lr": 1e-3}),
 }
 """Recipe: its data, steps, the share of the trivial loss that must be gone, settings."""
 
