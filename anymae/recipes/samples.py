@@ -20,14 +20,14 @@ SCARF = Recipe(
     summary="A sample with three fifths of its tokens from others must be told, by contrast, from "
     "the other samples.",
     differs="The clean view is the mean of its features, without head and gradient; such views are "
-    "close to one another, so the temperature is 0.2, not 1; a transformer; a token's other "
-    "content is that of the same place of the next sample.",
+    "close to one another, so the temperature is 0.2, not 1; at most 64 samples compete; a "
+    "transformer; a token's other content is that of the same place of the next sample.",
     verified=False,
     mask=Mask(budget=RatioBudget(ratio=0.6), asked="sample"),
     corruption=Replace(by="place"),
     decoder=PoolDecoder(),
     target=PooledFeatures(),
-    loss=ContrastiveLoss(temperature=0.2),
+    loss=ContrastiveLoss(temperature=0.2, rivals=64),
 )
 
 SAINT = Recipe(
@@ -39,7 +39,7 @@ SAINT = Recipe(
     "it was.",
     differs="No attention between samples; no mixture of embeddings; the clean view has no head "
     "and no gradient; features are averaged, not laid side by side; numbers weigh as categories "
-    "do, and the contrast 0.05 beside them, the paper's 0.5 to 10.",
+    "do, and the contrast 0.05 beside them, the paper's 0.5 to 10; at most 64 samples compete.",
     mask=Mask(budget=RatioBudget(ratio=0.1), asked="all"),
     corruption=Replace(by="place"),
     decoder=LinearDecoder(),
@@ -47,7 +47,7 @@ SAINT = Recipe(
         Goal(
             decoder=PoolDecoder(),
             target=PooledFeatures(),
-            loss=ContrastiveLoss(temperature=0.7),
+            loss=ContrastiveLoss(temperature=0.7, rivals=64),
             scope="sample",
             weight=0.05,
         ),

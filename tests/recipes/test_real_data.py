@@ -70,7 +70,7 @@ CASES: dict[str, tuple[Callable[[Path], Data], int, float, dict[str, Any]]] = {
     "voxelmae": (cells, 200, 0.02, {}),
     "maskgae": (citations, 60, 0.2, WHOLE),
     "gae": (citations, 60, 0.2, WHOLE),
-    "msn": (images, 400, 0.1, SHORT | {"lr": 1e-3}),
+    "msn": (images, 600, 0.1, SHORT | {"lr": 1e-3}),
 }
 """Recipe: its data, steps, the share of the trivial loss that must be gone, settings."""
 
