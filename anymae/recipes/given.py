@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from anymae.corruption import MaskToken
-from anymae.decoders import LinearDecoder, SelfDecoder
+from anymae.decoders import LinearDecoder
 from anymae.goals import Goal
 from anymae.losses import AbsoluteLoss, CosineLoss, CrossEntropyLoss, SmoothLoss, SquaredLoss
 from anymae.masks import Mask
 from anymae.masks.budgets import RatioBudget
 from anymae.masks.places import NearestPriority
 from anymae.masks.priorities import BlockPriority
-from anymae.positions import MlpPosition
 from anymae.recipe import Recipe
 from anymae.targets import Content, Features, MorphedFeatures, Prototypes
 from anymae.teachers import GivenTeacher
@@ -118,20 +117,4 @@ DTM = Recipe(
     teacher=GivenTeacher(),
 )
 
-ACT = Recipe(
-    name="act",
-    paper="Dong et al., Autoencoders as Cross-Modal Teachers: Can Pretrained 2D Image Transformers "
-    "Help 3D Representation Learning?, ICLR 2023",
-    year=2022,
-    summary="Directions of hidden tokens' features, as a pretrained model sees them in the whole.",
-    differs="The teacher is a model of this toolkit on the same tokens, not an image transformer "
-    "with prompts inside an autoencoder of points; positions are added once.",
-    position=MlpPosition(),
-    mask=Mask(budget=RatioBudget(ratio=0.8)),
-    decoder=SelfDecoder(depth=2),
-    target=Features(normalise="none", final_norm=True),
-    loss=CosineLoss(),
-    teacher=GivenTeacher(),
-)
-
-RECIPES = (MASKDISTILL, BEIT2, MR_MAE, DMAE, UTA, DTM, ACT)
+RECIPES = (MASKDISTILL, BEIT2, MR_MAE, DMAE, UTA, DTM)

@@ -70,6 +70,8 @@ CASES: dict[str, tuple[Callable[[Path], Data], int, float, dict[str, Any]]] = {
     "voxelmae": (cells, 200, 0.02, {}),
     "maskgae": (citations, 60, 0.2, WHOLE),
     "gae": (citations, 60, 0.2, WHOLE),
+    "uta": (images, 200, 0.05, {}),
+    "dtm": (images, 200, 0.05, {}),
     "msn": (images, 600, 0.1, SHORT | {"lr": 1e-3}),
 }
 """Recipe: its data, steps, the share of the trivial loss that must be gone, settings."""
@@ -87,6 +89,13 @@ def test_a_recipe_beats_trivial_predictors(recipe, tmp_path):
         "validation": 0.1, "batch_size": 32, "lr": 3e-3, "training.workers": 0,
         "training.validate_every": steps, **settings,
     }  # fmt: skip
+    if anymae.recipes()[recipe].teacher.kind == "given":
+        first = anymae.pretrain(
+            samples, modality, "mae", ENCODER, steps=100, batch_size=32, lr=3e-3, seed=1,
+            out=tmp_path / "first", modality_options=options, **{"training.workers": 0},
+        )  # fmt: skip
+        modality, options = first.model.adapter, {}
+        settings["teacher.path"] = str(first.path)
     run = anymae.pretrain(
         samples, modality, recipe, ENCODER, steps=steps, out=tmp_path / "run",
         modality_options=options, **settings,
