@@ -6,7 +6,7 @@ Shapes: S seen, H hidden, T tokens, D width, P coordinates.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -51,6 +51,11 @@ class Corruption(Part, slot="corruption"):
     def values(self, packed: Packed, roles: Roles, shape: tuple[int, ...] = ()) -> Packed | None:
         """The batch with other content where it is hidden, all of which the encoder sees; None if
         hidden tokens have no content. ``shape`` is a token's (see ``Adapter.token_shape``)."""
+        return None
+
+    def hidden_edges(self, packed: Packed) -> Tensor | None:
+        """(E,) bool: the edges that the encoder does not see; None if it sees all between the
+        tokens it sees."""
         return None
 
     def build(self, width: int) -> nn.Module:
@@ -196,6 +201,27 @@ class Quantise(Alter, kind="quantise"):
         cuts = coin.view(len(packed), channels, -1).sort(-1).values
         cuts = F.pad(F.pad(cuts, (1, 0), value=0.0), (0, 1), value=1.0)
         return torch.lerp(low[..., None], high[..., None], cuts)
+
+
+class HideEdges(Alter, kind="hide-edges"):
+    """Every token enters as it is, but about a ``ratio`` of the edges is hidden, both directions of
+    an edge together, each by a coin of its own (MaskGAE's edge masking, Li et al. 2023)."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"edges"})
+
+    ratio: float = Field(default=0.7, ge=0, lt=1)
+
+    def values(self, packed: Packed, roles: Roles, shape: tuple[int, ...] = ()) -> Packed:
+        return packed
+
+    def hidden_edges(self, packed: Packed) -> Tensor | None:
+        if packed.edges is None or not self.ratio:
+            return None
+        pairs = packed.edges.pairs
+        owner, place = packed.segments.ids(packed.device), packed.segments.within(packed.device)
+        low, high = place[pairs].amin(0), place[pairs].amax(0)
+        keys = packed.drawing_keys[owner[pairs[0]]]
+        return draws.uniform(keys, (low << 32) + high, "corruption/edge") < self.ratio
 
 
 def _ranges(packed: Packed, channels: int) -> tuple[Tensor, Tensor]:

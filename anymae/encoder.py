@@ -214,3 +214,27 @@ class Encoder(nn.Module):
         owner = before.of_tokens.ids(x.device)
         scores = (first[owner] * keys).sum(-1).float() * q.shape[-1] ** -0.5
         return ragged.softmax(scores, before.of_tokens).mean(1)
+
+    def first_attention(
+        self, x: Tensor, segments: Segments, queries: Tensor, of_queries: Segments
+    ) -> Tensor:
+        """(T,) how much attention the ``queries`` (Q,), rows of x (T, D), give each token of their
+        sample in the first block, were there no windows, edges and registers: summed over queries,
+        averaged over heads. Sums to the number of a sample's queries."""
+        block = cast(Block, self.blocks[0])
+        q, k, _ = block.attention.heads_of(block.norm_1(x))
+        q, found = q[queries], x.new_zeros(len(x), dtype=torch.float32)
+        sizes = torch.stack([segments.lengths, of_queries.lengths], 1)
+        for length, count in sizes.unique(dim=0).tolist():  # known on the host
+            alike = (sizes == torch.tensor([length, count])).all(1)
+            asking = _rows(of_queries, alike, count).to(x.device)
+            tokens = _rows(segments, alike, length).to(x.device)
+            scores = torch.einsum("nqhd,nkhd->nhqk", q[asking], k[tokens]).float()
+            share = (scores * q.shape[-1] ** -0.5).softmax(-1)
+            found[tokens] = share.mean(1).sum(1)
+        return found
+
+
+def _rows(segments: Segments, which: Tensor, length: int) -> Tensor:
+    """(N, length) the packed places of samples that all have this length."""
+    return segments.offsets[:-1][which][:, None] + torch.arange(length)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,15 +17,14 @@ from anymae.decoders import Decoder, LinearDecoder, Question, Whole
 from anymae.encoder import EncoderConfig, Latents
 from anymae.kernels.segments import Segments
 from anymae.losses import Loss, SquaredLoss
-from anymae.masks import Roles
+from anymae.masks import Roles, Scope
 from anymae.targets import Content, Target
 from anymae.tokens import Packed
 
-Scope = Literal["asked", "seen", "all"]
-
 
 class Goal(BaseModel):
-    """A decoder, a target and a loss, for the tokens in ``scope``, with a ``weight``.
+    """A decoder, a target and a loss, for the tokens in ``scope`` (those the mask asks for, the
+    seen, all, or one for each whole sample), with a ``weight``.
 
     ``tap`` is the encoder block that the decoder reads: -1 is the last with the final norm, others
     (counted from 0, or from the end) are raw outputs.
@@ -78,12 +76,3 @@ class Answer(nn.Module):
             whole = Whole(packed.edges, packed.coords, packed.segments, roles, None)
         question = Question(packed.coords, packed.coords, packed.segments, rows, whole)
         return self.head(self.decoder(latents, question), packed.coords)
-
-
-def in_scope(scope: Scope, roles: Roles) -> tuple[Tensor, Segments]:
-    """The packed places of the tokens a goal asks about, and how they are cut."""
-    if scope == "asked":
-        return roles.ask, roles.of_ask
-    if scope == "seen":
-        return roles.see, roles.of_see
-    return torch.arange(roles.of_all.total, device=roles.see.device), roles.of_all

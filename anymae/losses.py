@@ -78,6 +78,30 @@ class SmoothLoss(ElementwiseLoss, kind="smooth"):
         return F.smooth_l1_loss(prediction, target, beta=self.beta, reduction="none")
 
 
+class BinaryLoss(ElementwiseLoss, kind="binary"):
+    """The mean cross entropy of each number, a logit, with a target that is 0 or 1."""
+
+    def error(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(prediction, target.float(), reduction="none")
+
+
+class EuclideanLoss(Loss, kind="euclidean"):
+    """The length of the difference, over a token's known numbers: not its square, so that far
+    tokens weigh no more than near ones (the masked task of DABS 2.0, Tamkin et al.
+    2022)."""
+
+    def per_token(
+        self,
+        prediction: Tensor,
+        target: Tensor,
+        observed: Tensor | None = None,
+        shape: tuple[int, ...] = (),
+    ) -> Tensor:
+        error = (prediction.float() - target).square()
+        error = error if observed is None else error * observed
+        return (error.sum(1) + 1e-12).sqrt()  # the root has no slope at 0
+
+
 class CosineLoss(Loss, kind="cosine"):
     """(1 - cosine similarity) ** ``power``: scaled cosine error for powers above 1, which weighs
     easy tokens down (GraphMAE, Hou et al. 2022)."""

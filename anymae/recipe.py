@@ -11,13 +11,12 @@ from anymae.config import TrainingConfig
 from anymae.corruption import Corruption, Drop
 from anymae.decoders import Decoder, SelfDecoder
 from anymae.encoder import EncoderConfig
-from anymae.errors import IncompatibleRecipe
 from anymae.goals import Goal
 from anymae.losses import Loss, SquaredLoss
 from anymae.masks import Mask
 from anymae.parts import Part
 from anymae.positions import Position, SinCosPosition
-from anymae.targets import Content, Difficulty, Target
+from anymae.targets import Content, Target
 from anymae.teachers import NoTeacher, Teacher
 
 SLOTS = ("views", "position", "mask", "corruption", "decoder", "target", "loss", "teacher", "also")
@@ -66,7 +65,7 @@ class Recipe(BaseModel):
     @property
     def needs(self) -> frozenset[str]:
         """What the parts need a modality to provide, e.g. a grid."""
-        return frozenset().union(*(part.needs for part in self._all_parts()))
+        return frozenset().union(*(part.needs for part in self.all_parts()))
 
     @property
     def works_with(self) -> tuple[str, ...]:
@@ -79,62 +78,12 @@ class Recipe(BaseModel):
 
     def check(self, adapter: Adapter, encoder: EncoderConfig | None = None) -> None:
         """Raise ``IncompatibleRecipe`` if the parts do not fit each other or the modality."""
-        for part in self._all_parts():
-            for need in sorted(part.needs - adapter.provides):
-                raise IncompatibleRecipe(
-                    f"recipe {self.name!r}: {part.slot}={part.kind} needs {need}, which the "
-                    f"{adapter.name} modality does not have"
-                )
-        if self.decoder.reads_hidden_rows and not self.corruption.keeps_hidden:
-            raise IncompatibleRecipe(
-                f"recipe {self.name!r}: decoder={self.decoder.kind} reads hidden tokens from the "
-                f"encoder, but corruption={self.corruption.kind} leaves them out",
-                hint="Use corruption=mask-token, or decoder=self.",
-            )
-        looker = None if encoder is None else self.teacher.looker(adapter, encoder)
-        if self.mask.priority.needs_cls and looker is not None and not looker.cls:
-            raise IncompatibleRecipe(
-                f"recipe {self.name!r}: mask.priority={self.mask.priority.kind} needs a class "
-                f"token, which the {adapter.name} modality's encoder does not have here",
-                hint="Set encoder.cls=true.",
-            )
-        for goal in self.also:
-            hidden = goal.scope != "seen" and goal.decoder.reads_hidden_rows
-            if hidden and not self.corruption.keeps_hidden:
-                raise IncompatibleRecipe(
-                    f"recipe {self.name!r}: a goal with decoder={goal.decoder.kind} and "
-                    f"scope={goal.scope} reads hidden tokens from the encoder, but "
-                    f"corruption={self.corruption.kind} leaves them out",
-                    hint="Use scope=seen, or corruption=mask-token.",
-                )
+        from anymae.compatibility import check  # which names recipes
 
-        for target in (self.target, *(goal.target for goal in self.also)):
-            if target.needs_head and not self.teacher.has_heads:
-                raise IncompatibleRecipe(
-                    f"recipe {self.name!r}: target={target.kind} needs a teacher with a copy of "
-                    "the student's head, and a pretrained model has none",
-                    hint="Use teacher=ema; or target=prototypes, whose codewords follow any "
-                    "teacher.",
-                )
-        self._check_difficulty()
+        check(self, adapter, encoder)
 
-    def _check_difficulty(self) -> None:
-        """Who foresees losses needs them, and who hides by difficulty needs one who foresees it."""
-        judges = [goal for goal in self.also if isinstance(goal.target, Difficulty)]
-        misplaced = any(goal.scope != "asked" for goal in judges)
-        if misplaced or isinstance(self.target, Difficulty):
-            raise IncompatibleRecipe(
-                f"recipe {self.name!r}: target=difficulty needs the losses of the main goal",
-                hint="Put it into a further goal (also) with scope=asked.",
-            )
-        if self.mask.priority.needs_difficulty and not judges:
-            raise IncompatibleRecipe(
-                f"recipe {self.name!r}: mask.priority={self.mask.priority.kind} needs a goal that "
-                "foresees the losses of tokens",
-                hint="Add one with target=difficulty and loss=rank to also.",
-            )
-
-    def _all_parts(self) -> list[Part]:
+    def all_parts(self) -> list[Part]:
+        """Every part, those of the mask and of further goals included."""
         mask = self.mask
         return [
             self.position, mask.priority, mask.groups, mask.budget,

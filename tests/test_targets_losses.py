@@ -13,6 +13,7 @@ from anymae.losses import (
     AbsoluteLoss,
     ContrastiveLoss,
     CrossEntropyLoss,
+    EuclideanLoss,
     SmoothLoss,
     SquaredLoss,
 )
@@ -139,3 +140,18 @@ def test_contrast_is_among_rivals(rivals):
         scores = torch.stack([F.cosine_similarity(prediction[i], target[j], 0) for j in group])
         wanted = -F.log_softmax(scores / 0.3, 0)[group.index(i)]
         torch.testing.assert_close(found[i], wanted)
+
+
+@given(st.integers(0, 20))
+def test_euclidean_is_the_length_of_the_known_difference(seed):
+    draw = np.random.default_rng(seed)
+    said, true = draw.normal(size=(2, 5, 7))
+    known = draw.random((5, 7)) < 0.6
+    found = EuclideanLoss().per_token(*map(torch.from_numpy, (said, true)), torch.from_numpy(known))
+    np.testing.assert_allclose(found, np.linalg.norm((said - true) * known, axis=1), atol=2e-6)
+
+
+def test_the_euclidean_gradient_is_the_direction_alone():
+    said = torch.tensor([[3.0, 4.0], [300.0, 400.0], [0.0, 0.0]], requires_grad=True)
+    EuclideanLoss().per_token(said, torch.zeros(3, 2)).sum().backward()
+    torch.testing.assert_close(said.grad, torch.tensor([[0.6, 0.8], [0.6, 0.8], [0.0, 0.0]]))

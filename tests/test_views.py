@@ -119,15 +119,15 @@ def test_a_teacher_looks_at_a_whole_sample_once(looked):
 
 @pytest.mark.parametrize("views", [1, 3])
 def test_attention_is_looked_up_once(views, monkeypatch):
-    from anymae import model
+    from anymae import method
 
-    calls, original = [], model.encode
+    calls, original = [], method.encode
 
     def encode(net, packed, taps=()):
         calls.append(packed.segments.total)
         return original(net, packed, taps)
 
-    monkeypatch.setattr(model, "encode", encode)
+    monkeypatch.setattr(method, "encode", encode)
     packed = batch([(4, 4), (3, 3)])
     net = taught(mask=Mask(priority=AttentionPriority()))
     share = net.attention(in_views(packed, views))

@@ -7,7 +7,7 @@ say how many; a ``Mask`` is one choice of each.
 from anymae.masks.budgets import Budget
 from anymae.masks.groups import Groups
 from anymae.masks.lines import LinePriority
-from anymae.masks.mask import Mask, Roles
+from anymae.masks.mask import Mask, Roles, Scope
 from anymae.masks.order import OrderPriority
 from anymae.masks.places import FilteredPriority, NearestPriority, SpanPriority
 from anymae.masks.priorities import Priority
@@ -23,6 +23,7 @@ __all__ = [
     "OrderPriority",
     "Priority",
     "Roles",
+    "Scope",
     "SpanPriority",
     "select",
 ]

@@ -63,7 +63,7 @@ class AxisGroups(Groups, kind="axis"):
     axes: tuple[int, ...]
 
     def of(self, packed: Packed) -> Grouping:
-        return _equal_cells(packed, packed.coords[:, _checked(self.axes, packed)])
+        return equal_cells(packed, packed.coords[:, _checked(self.axes, packed)])
 
 
 class TubeGroups(Groups, kind="tube"):
@@ -72,7 +72,7 @@ class TubeGroups(Groups, kind="tube"):
     needs: ClassVar[frozenset[str]] = frozenset({"time"})
 
     def of(self, packed: Packed) -> Grouping:
-        return _equal_cells(packed, packed.coords[:, 1:])
+        return equal_cells(packed, packed.coords[:, 1:])
 
 
 class FrameGroups(Groups, kind="frame"):
@@ -81,7 +81,7 @@ class FrameGroups(Groups, kind="frame"):
     needs: ClassVar[frozenset[str]] = frozenset({"time"})
 
     def of(self, packed: Packed) -> Grouping:
-        return _equal_cells(packed, packed.coords[:, :1])
+        return equal_cells(packed, packed.coords[:, :1])
 
 
 class BlockGroups(Groups, kind="block"):
@@ -90,7 +90,7 @@ class BlockGroups(Groups, kind="block"):
     size: float = Field(gt=0)
 
     def of(self, packed: Packed) -> Grouping:
-        return _equal_cells(packed, torch.floor(packed.coords / self.size))
+        return equal_cells(packed, torch.floor(packed.coords / self.size))
 
 
 def _checked(axes: tuple[int, ...], packed: Packed) -> list[int]:
@@ -104,7 +104,8 @@ def _checked(axes: tuple[int, ...], packed: Packed) -> list[int]:
     return list(axes)
 
 
-def _equal_cells(packed: Packed, cells: Tensor) -> Grouping:
+def equal_cells(packed: Packed, cells: Tensor) -> Grouping:
+    """Tokens of one sample that have the same ``cells`` (T, n)."""
     owners = packed.segments.ids(packed.device)[:, None]
     places = torch.cat([owners.to(torch.float64), cells.to(torch.float64)], 1)
     unique, of_token = torch.unique(places, dim=0, return_inverse=True)

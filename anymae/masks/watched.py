@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from anymae import draws
+from anymae.kernels.segments import Segments
 from anymae.masks.groups import Grouping
 from anymae.masks.priorities import Priority, noise
 from anymae.masks.select import select
@@ -29,6 +30,10 @@ class Onlooker(Protocol):
 
     def difficulty(self, packed: Packed) -> Tensor:
         """(T,) how hard each token is to predict, comparable within a sample."""
+
+    def received(self, packed: Packed, queries: Tensor, of_queries: Segments) -> Tensor:
+        """(T,) how much attention the tokens at ``queries`` (Q,) give each token of their sample
+        in the first block."""
 
 
 class WatchedPriority(Priority):
@@ -95,3 +100,24 @@ class DifficultyPriority(WatchedPriority, kind="difficulty"):
         last = torch.ones_like(hard)
         last[select(hard, grouping.segments, lengths - hardest)] = 0.0
         return last + noise(packed, grouping.segments, "mask")
+
+
+class ReceivedPriority(WatchedPriority, kind="received"):
+    """By the attention that random tokens of a sample give each token in the student's first block:
+    what a few of them look at is hidden together (SMA, Xie et al. 2024).
+
+    There is one such token for every ``per_query`` hidden ones, at least one: the more hidden ones
+    share one, the more the hidden lie together.
+    """
+
+    per_query: float = Field(default=16.0, gt=0)
+
+    def of_watched(
+        self, packed: Packed, grouping: Grouping, onlooker: Onlooker, seen: Tensor
+    ) -> Tensor:
+        hidden = (grouping.segments.lengths - seen).double()
+        lengths = packed.segments.lengths
+        count = torch.round(hidden / self.per_query).long().clamp(min=1).minimum(lengths)
+        queries = select(noise(packed, packed.segments, "mask/query"), packed.segments, count)
+        looked_at = onlooker.received(packed, queries, Segments.of_lengths(count))
+        return grouping.average(looked_at)

@@ -6,7 +6,6 @@ from anymae.corruption import MaskToken
 from anymae.decoders import LinearDecoder, SelfDecoder
 from anymae.goals import Goal
 from anymae.losses import (
-    AbsoluteLoss,
     ContrastiveLoss,
     CosineLoss,
     CrossEntropyLoss,
@@ -20,7 +19,7 @@ from anymae.masks.priorities import BlockPriority
 from anymae.masks.watched import AttentionPriority
 from anymae.recipe import Recipe
 from anymae.targets import Assignments, Content, Features, Hog, Prototypes
-from anymae.teachers import EmaTeacher, GivenTeacher, StagedTeacher, StillTeacher
+from anymae.teachers import EmaTeacher, StagedTeacher, StillTeacher
 
 DATA2VEC2 = Recipe(
     name="data2vec2",
@@ -63,6 +62,18 @@ T_JEPA = I_JEPA.model_copy(
         "mask": Mask(budget=RatioBudget(ratio=0.7)),
         "target": Features(normalise="none", final_norm=True),
         "loss": SquaredLoss(),
+    }
+)
+
+FLEXPREDICT = I_JEPA.model_copy(
+    update={
+        "name": "flexpredict",
+        "paper": "Bar et al., Stochastic Positional Embeddings Improve Masked Image Modeling, ICML "
+        "2024 (FlexPredict)",
+        "year": 2024,
+        "summary": "I-JEPA whose predictor knows only roughly where the hidden tokens are.",
+        "differs": "The learned mask token stays beside the noise; otherwise as i-jepa.",
+        "decoder": SelfDecoder(place_noise=0.25),
     }
 )
 
@@ -211,73 +222,7 @@ IBOT = Recipe(
     teacher=EmaTeacher(start=0.996),
 )
 
-MASKDISTILL = Recipe(
-    name="maskdistill",
-    paper="Peng et al., A Unified View of Masked Image Modeling, TMLR 2023",
-    year=2022,
-    summary="Normalised features of hidden blocks, as a pretrained model sees them in the whole.",
-    differs="The teacher is a model of this toolkit on the same tokens, not CLIP; absolute "
-    "positions instead of a relative bias; the share of hidden tokens is from memory.",
-    verified=False,
-    mask=Mask(priority=BlockPriority(), budget=RatioBudget(ratio=0.4)),
-    corruption=MaskToken(),
-    decoder=LinearDecoder(),
-    target=Features(final_norm=True),
-    loss=SmoothLoss(),
-    teacher=GivenTeacher(),
-)
-
-BEIT2 = Recipe(
-    name="beit2",
-    paper="Peng et al., BEiT v2: Masked Image Modeling with Vector-Quantized Visual Tokenizers, "
-    "2022",
-    year=2022,
-    summary="Which of the codes of a pretrained model's features a token in a hidden block has.",
-    differs="256 codes by k-means of the features of what training starts with; the paper trains a "
-    "tokenizer with 8,192 to rebuild them. The teacher is a model of this toolkit on the same "
-    "tokens, not CLIP; no path through the class token; absolute positions, no relative bias.",
-    mask=Mask(priority=BlockPriority(), budget=RatioBudget(ratio=0.38)),
-    corruption=MaskToken(),
-    decoder=LinearDecoder(),
-    target=Prototypes(decay=1.0, start="k-means", normalise="unit", final_norm=True),
-    loss=CrossEntropyLoss(),
-    teacher=GivenTeacher(),
-)
-
-MR_MAE = Recipe(
-    name="mr-mae",
-    paper="Gao et al., Mimic before Reconstruct: Enhancing Masked Autoencoders with Feature "
-    "Mimicking, IJCV 2024",
-    year=2023,
-    summary="MAE on hidden tokens; seen ones match a pretrained model's features of the whole.",
-    differs="The teacher is a model of this toolkit on the same tokens, not CLIP or DINO; the "
-    "normalisation of its features is from memory.",
-    verified=False,
-    target=Content(normalise="token"),
-    teacher=GivenTeacher(),
-    also=(Goal(target=Features(final_norm=True), loss=SquaredLoss(), scope="seen"),),
-)
-
-DMAE = Recipe(
-    name="dmae",
-    paper="Bai et al., Masked Autoencoders Enable Efficient Knowledge Distillers, CVPR 2023",
-    year=2023,
-    summary="MAE whose last block but one matches that of a larger, pretrained one which sees the "
-    "same tokens.",
-    differs="Both blocks are the last but one, which is the paper's three quarters of the depth "
-    "only where that is four; the class token is not matched.",
-    teacher=GivenTeacher(),
-    also=(
-        Goal(
-            target=Features(block=-2, normalise="unit", shown="seen"),
-            loss=AbsoluteLoss(),
-            scope="seen",
-            tap=-2,
-        ),
-    ),
-)
-
 RECIPES = (
-    DATA2VEC2, I_JEPA, T_JEPA, DBOT, LATENT_MIM, MASKALIGN, SELF_DISTILLATION, RANDOM_FEATURES,
-    GRAPHMAE2, MASKFEAT, FG_MAE, SSAST, DINO_SR, IBOT, MASKDISTILL, BEIT2, MR_MAE, DMAE,
+    DATA2VEC2, I_JEPA, T_JEPA, FLEXPREDICT, DBOT, LATENT_MIM, MASKALIGN, SELF_DISTILLATION,
+    RANDOM_FEATURES, GRAPHMAE2, MASKFEAT, FG_MAE, SSAST, DINO_SR, IBOT,
 )  # fmt: skip

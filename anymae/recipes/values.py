@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from anymae.corruption import MaskToken, Replace
 from anymae.decoders import LinearDecoder
-from anymae.losses import AbsoluteLoss, ChamferLoss, CrossEntropyLoss
+from anymae.losses import AbsoluteLoss, ChamferLoss, CrossEntropyLoss, EuclideanLoss
 from anymae.masks import Mask
 from anymae.masks.budgets import RangeBudget, RatioBudget
 from anymae.masks.priorities import BlockPriority
@@ -146,6 +146,21 @@ MAGE = Recipe(
     loss=CrossEntropyLoss(smoothing=0.1),
 )
 
+DABS_MAE = Recipe(
+    name="dabs-mae",
+    paper="Tamkin et al., DABS 2.0: Improved Datasets and Algorithms for Universal "
+    "Self-Supervision, NeurIPS 2022 (its masked autoencoder)",
+    year=2022,
+    summary="Fifteen in a hundred become mask tokens inside the encoder; how far a linear head is "
+    "off counts, not its square.",
+    differs="Hidden tokens are a learned vector, not zeros; no rectifier before the head.",
+    mask=Mask(budget=RatioBudget(ratio=0.15)),
+    corruption=MaskToken(),
+    decoder=LinearDecoder(),
+    loss=EuclideanLoss(),
+)
+
 RECIPES = (
     PATCHTST, TI_MAE, MOMENT, REMASKER, MET, VIME, GMML, BERT, MAE_LM, POINTMAE, CODES, MAGE,
+    DABS_MAE,
 )  # fmt: skip

@@ -6,17 +6,26 @@ from anymae.targets.content import Content
 from anymae.targets.difficulty import Difficulty
 from anymae.targets.features import Features
 from anymae.targets.hog import Hog
+from anymae.targets.links import Links
+from anymae.targets.morphed import MorphedFeatures
+from anymae.targets.pooled import PooledFeatures
 from anymae.targets.prototypes import Prototypes
+from anymae.targets.sets import Count, Surface
 from anymae.targets.target import Scene, Target
 
 __all__ = [
     "Assignments",
     "Codes",
     "Content",
+    "Count",
     "Difficulty",
     "Features",
     "Hog",
+    "Links",
+    "MorphedFeatures",
+    "PooledFeatures",
     "Prototypes",
     "Scene",
+    "Surface",
     "Target",
 ]

@@ -5,7 +5,8 @@ Shapes: A asked tokens, D width, K prototypes, E numbers of a prototype.
 
 from __future__ import annotations
 
-from typing import ClassVar, cast
+import math
+from typing import ClassVar, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -31,8 +32,10 @@ class Assignments(Target, kind="assignments"):
     softmax(c_s / ``temperature``) of the student's. m is a moving average of the mean c_t of the
     asked tokens, m <- k m + (1 - k) mean after each training step, with k the ``momentum``: no
     prototype stays everybody's choice, and targets sharper than predictions keep a choice from
-    being all of them alike. Raises ``IncompatibleRecipe`` unless answers are as wide as the
-    teacher's features.
+    being all of them alike. With a ``pool`` the teacher speaks of whole samples (see
+    ``PooledFeatures``), and an ``entropy`` weighs how far the mean prediction of the rows that are
+    scored together is from even, log K less its entropy (MSN, Assran et al. 2022). Raises
+    ``IncompatibleRecipe`` unless answers are as wide as the teacher's features.
     """
 
     copied: ClassVar[bool] = True
@@ -44,6 +47,12 @@ class Assignments(Target, kind="assignments"):
     sharpness: float = Field(default=0.04, gt=0)
     temperature: float = Field(default=0.1, gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
+    pool: Literal["cls", "mean", "max"] | None = None
+    entropy: float = Field(default=0.0, ge=0)
+
+    @property
+    def of_samples(self) -> bool:
+        return self.pool is not None
 
     def width(self, adapter: Adapter, encoder: EncoderConfig | None = None) -> int:
         return self.codes
@@ -68,13 +77,21 @@ class Assignments(Target, kind="assignments"):
             raise BadConfig(f"target={self.kind} needs a teacher to look at the batch")
         if scene.head is None:
             raise BadConfig(f"target={self.kind} needs the teacher's own head")
-        centred = scene.said - cast(Centre, scene.state).mean
+        centred = self._said(scene) - cast(Centre, scene.state).mean
         return (centred / self.sharpness).softmax(1)
+
+    def _said(self, scene: Scene) -> Tensor:
+        """(A, K) cosines of what the teacher's head makes of each row, or of its sample."""
+        if self.pool is None:
+            return scene.said
+        return scene.of_head(scene.pooled(self.pool).index_select(0, scene.owners))
 
     def score(
         self, adapter: Adapter, loss: Loss, prediction: Tensor, target: Tensor, asked: Packed
     ) -> Tensor:
-        return loss.per_token(prediction.float() / self.temperature, target)
+        logits = prediction.float() / self.temperature
+        each = loss.per_token(logits, target)
+        return each + self.entropy * _uneven(logits) if self.entropy else each
 
     def as_prediction(self, adapter: Adapter, target: Tensor, asked: Packed) -> Tensor:
         return self.temperature * logits_of(target)
@@ -82,7 +99,7 @@ class Assignments(Target, kind="assignments"):
     @torch.no_grad()
     def observe(self, scene: Scene, target: Tensor) -> Tensor:
         """(K + 1,): the sum of what the teacher says of the asked tokens, and their count."""
-        said = scene.said
+        said = self._said(scene)
         return torch.cat([said.sum(0), said.new_tensor([len(said)])])
 
     @torch.no_grad()
@@ -90,6 +107,13 @@ class Assignments(Target, kind="assignments"):
         mean, count = cast(Centre, state).mean, observed[-1]
         moved = mean.lerp(observed[:-1] / count.clamp(min=1), 1 - self.momentum)
         mean.copy_(torch.where(count > 0, moved, mean))
+
+
+def _uneven(logits: Tensor) -> Tensor:
+    """(A,) shares of log K - H(m), of which it is the mean, with m the mean of the choices."""
+    choices = logits.softmax(1)
+    mean = choices.mean(0)
+    return math.log(len(mean)) + (choices * (mean + 1e-12).log()).sum(1)
 
 
 class PrototypeHead(nn.Module):

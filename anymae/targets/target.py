@@ -19,6 +19,7 @@ from anymae.kernels.segments import Segments
 from anymae.losses import Loss
 from anymae.masks import Roles
 from anymae.parts import Part
+from anymae.pooling import pooled
 from anymae.tokens import Packed
 
 Shown = Literal["all", "seen", "asked"]
@@ -45,6 +46,8 @@ class Scene:
     _kept: dict[tuple[Shown, tuple[int, ...]], Latents] = field(default_factory=dict)
     losses: Tensor | None = None
     """(A,) of the main goal, for goals that ask about the same tokens."""
+    hidden_edges: Tensor | None = None
+    """(E,) bool: the edges that the student does not see; None: it sees all."""
 
     def about(
         self,
@@ -57,13 +60,26 @@ class Scene:
         known."""
         return replace(self, rows=rows, of_rows=of_rows, state=state, head=head)
 
+    @property
+    def owners(self) -> Tensor:
+        """(A,) which sample each row is of."""
+        return self.packed.segments.ids(self.rows.device)[self.rows]
+
+    def pooled(self, pool: str) -> Tensor:
+        """(B, D) the teacher's final features of each whole sample (see ``anymae.pooling``)."""
+        return pooled(self.latents("all", ()), (pool,)).float()
+
     @cached_property
     def said(self) -> Tensor:
         """(A, F) what ``head`` makes of the teacher's features of the rows, without gradient."""
-        head = cast(nn.Module, self.head)
         features = self.latents("all", (-1,)).tokens().index_select(0, self.rows)
-        with torch.no_grad():
-            return head(features, self.packed.coords.index_select(0, self.rows)).float()
+        return self.of_head(features)
+
+    @torch.no_grad()
+    def of_head(self, features: Tensor) -> Tensor:
+        """(A, F) what ``head`` makes of features (A, D) of the rows."""
+        coords = self.packed.coords.index_select(0, self.rows)
+        return cast(nn.Module, self.head)(features, coords).float()
 
     def latents(self, shown: Shown, taps: tuple[int, ...]) -> Latents:
         """What the teacher makes of the tokens it is shown; computed once a batch."""
@@ -98,6 +114,13 @@ class Target(Part, slot="target"):
     """Whether a teacher keeps a copy of the goal's decoder and head, to be asked itself."""
     needs_head: ClassVar[bool] = False
     """Whether the teacher must have that copy (``Scene.head``)."""
+    asks_all: ClassVar[bool] = False
+    """Whether all tokens must be asked together."""
+
+    @property
+    def of_samples(self) -> bool:
+        """Whether all tokens of a sample have one target, that of the sample."""
+        return False
 
     def width(self, adapter: Adapter, encoder: EncoderConfig | None = None) -> int:
         """Numbers predicted for each token. Raises ``IncompatibleRecipe``."""

@@ -56,7 +56,10 @@ def trivial(model: Model, batches: Sequence[Packed]) -> Trivial:
             said = model.recipe.target.as_prediction(model.adapter, guess, hidden)
             totals[i] += float(model.score(said, asked, hidden).double().sum())
         count += roles.of_ask.total
-    return Trivial(*(total / max(count, 1) for total in totals))
+    position, context = (total / max(count, 1) for total in totals)
+    if model.recipe.target.of_samples:  # what is seen of a sample would tell the sample's target
+        context = position
+    return Trivial(position, context)
 
 
 def _targets(model: Model, packed: Packed, roles: Roles) -> Tensor:

@@ -21,7 +21,6 @@ from anymae.data.batches import Batch, Batches, micro_batches
 from anymae.data.loader import default_workers, load
 from anymae.data.plan import Plan
 from anymae.errors import AnyMAEError, Interrupted
-from anymae.goals import in_scope
 from anymae.masks import Roles
 from anymae.precision import autocast
 from anymae.tokens import Packed
@@ -160,7 +159,7 @@ class Trainer:
         """How many tokens the main goal and each further one ask about."""
         found = [sum(part.weight * part.roles.of_ask.total for part in parts)]
         for goal in self.model.recipe.also:
-            found.append(sum(p.weight * in_scope(goal.scope, p.roles)[1].total for p in parts))
+            found.append(sum(p.weight * p.roles.in_scope(goal.scope)[1].total for p in parts))
         return found
 
     def backward(

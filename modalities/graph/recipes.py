@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from anymae.config import TrainingConfig
-from anymae.corruption import MaskToken
+from anymae.corruption import HideEdges, MaskToken
 from anymae.decoders import EdgeDecoder, LinearDecoder
-from anymae.losses import CosineLoss, SquaredLoss
+from anymae.losses import BinaryLoss, CosineLoss, SquaredLoss
 from anymae.masks import Mask
 from anymae.masks.budgets import RatioBudget
 from anymae.positions import NoPosition
 from anymae.recipe import Recipe
-from anymae.targets import Content
+from anymae.targets import Content, Links
 
 GRAPHMAE = Recipe(
     name="graphmae",
@@ -66,4 +66,36 @@ GMAE = Recipe(
     loss=SquaredLoss(),
 )
 
-RECIPES = (GRAPHMAE, ATTRMASK, GMAE)
+MASKGAE = Recipe(
+    name="maskgae",
+    paper="Li et al., What's Behind the Mask: Understanding Masked Graph Modeling for Graph "
+    "Autoencoders, KDD 2023 (edge masking)",
+    year=2022,
+    summary="Seven tenths of the edges are hidden, no node; pairs with a hidden edge are to be "
+    "told from pairs without any.",
+    differs="Dot-product attention along edges in pre-norm transformer blocks, not GCN; a pair is "
+    "the product of two answers, not a network of their product; four hidden edges of each node "
+    "a step, so nodes weigh the same, not edges; no paths and no degrees; node features that are "
+    "degrees count hidden edges too; decoupled weight decay.",
+    position=NoPosition(),
+    mask=Mask(asked="all"),
+    corruption=HideEdges(ratio=0.7),
+    decoder=LinearDecoder(),
+    target=Links(),
+    loss=BinaryLoss(),
+    training=TrainingConfig(lr=1e-3),
+)
+
+GAE = MASKGAE.model_copy(
+    update={
+        "name": "gae",
+        "paper": "Kipf and Welling, Variational Graph Auto-Encoders, 2016 (the autoencoder)",
+        "year": 2016,
+        "summary": "No edge is hidden; pairs with an edge are to be told from pairs without.",
+        "differs": "Attention along edges, not GCN; as many pairs without an edge as with, not all "
+        "pairs with weights; not variational.",
+        "corruption": HideEdges(ratio=0.0),
+    }
+)
+
+RECIPES = (GRAPHMAE, ATTRMASK, GMAE, MASKGAE, GAE)
