@@ -5,8 +5,13 @@ Shapes: T tokens, Tq asking tokens, Tm memory tokens, D width, H heads.
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any, cast
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from anymae import draws
 from anymae.errors import BadConfig
@@ -17,17 +22,14 @@ from anymae.layouts import Layout
 
 
 class SelfAttention(nn.Module):
-    """Multi-head attention among tokens, with one projection for queries, keys and values."""
+    """What multi-head attention learns: one projection for queries, keys and values, and one for
+    what came of them. Who meets whom is the layout's affair."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
         self.qkv = nn.Linear(width, 3 * width)
         self.project = nn.Linear(width, width)
-
-    def forward(self, x: Tensor, layout: Layout, depth: int = 0) -> Tensor:
-        q, k, v = self.heads_of(x)
-        return self.project(layout.attend(q, k, v, depth).flatten(1))
 
     def heads_of(self, x: Tensor) -> tuple[Tensor, ...]:
         """Queries, keys and values, (T, H, D / H) each."""
@@ -66,7 +68,26 @@ class Mlp(nn.Sequential):
         super().__init__(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
 
 
-class Block(nn.Module):
+class Recomputing(nn.Module):
+    """A module whose inner results may be computed again in the backward pass instead of being
+    kept (Chen et al. 2016): the same bits, for about a third more arithmetic."""
+
+    recompute = False
+
+    def forward(self, *inputs: Any, **named: Any) -> Tensor:
+        """``compute``, keeping what ``recompute`` says."""
+        if not (self.recompute and torch.is_grad_enabled()):
+            return self.compute(*inputs, **named)
+        # Nothing here draws from torch's generator, so there is no state of it to keep.
+        kept_once = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
+        return cast(Tensor, kept_once(self.compute, *inputs, **named))
+
+    def compute(self, *inputs: Any, **named: Any) -> Tensor:
+        """What the module does."""
+        raise NotImplementedError
+
+
+class Block(Recomputing):
     """A pre-norm block: x + attention(norm(x)), then x + mlp(norm(x))."""
 
     def __init__(
@@ -79,7 +100,7 @@ class Block(nn.Module):
         self.mlp = Mlp(width, int(width * mlp_ratio))
         self.drop_path = drop_path
 
-    def forward(
+    def compute(
         self,
         x: Tensor,
         layout: Layout,
@@ -87,12 +108,31 @@ class Block(nn.Module):
         keys: Tensor | None = None,
         depth: int = 0,
     ) -> Tensor:
+        q, k, v = self.before(x)
+        mixed = layout.attend(q, k, v, depth).flatten(1)
         if not (self.training and self.drop_path):
-            x = x + self.attention(self.norm_1(x), layout, depth)
-            return x + self.mlp(self.norm_2(x))
-        keep_1, keep_2 = (self._kept(x, segments, keys, 2 * depth + i) for i in (0, 1))
-        x = x + keep_1 * self.attention(self.norm_1(x), layout, depth)
-        return x + keep_2 * self.mlp(self.norm_2(x))
+            return self.after(x, mixed)
+        return self.after(x, mixed, *(self._kept(x, segments, keys, 2 * depth + i) for i in (0, 1)))
+
+    def before(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Queries, keys and values, (T, H, D / H) each: what a block does before tokens meet."""
+        return self.attention.heads_of(self.norm_1(x))
+
+    def after(
+        self, x: Tensor, mixed: Tensor, keep_1: Tensor | None = None, keep_2: Tensor | None = None
+    ) -> Tensor:
+        """What a block does after tokens met in ``mixed`` (T, D), each token for itself again;
+        ``keep`` (T, 1) are factors of the two branches."""
+        said = self.attention.project(mixed)
+        x = x + (said if keep_1 is None else keep_1 * said)
+        said = self.mlp(self.norm_2(x))
+        return x + (said if keep_2 is None else keep_2 * said)
+
+    def compile(self) -> None:
+        """Compile what is done token by token, for any number of tokens, so that lengths which
+        change every step compile once. Attention has kernels of its own."""
+        self.before = torch.compile(self.before, dynamic=True)  # type: ignore[method-assign]
+        self.after = torch.compile(self.after, dynamic=True)  # type: ignore[method-assign]
 
     def tail(self, x: Tensor, joined: Segments, asking: Segments) -> Tensor:
         """The block's output for each sample's last tokens only: what nobody reads is not
@@ -110,7 +150,7 @@ class Block(nn.Module):
         return factor[segments.ids(x.device)][:, None]
 
 
-class CrossBlock(nn.Module):
+class CrossBlock(Recomputing):
     """A pre-norm block whose attention reads a memory: asking tokens do not see one another."""
 
     def __init__(
@@ -122,6 +162,6 @@ class CrossBlock(nn.Module):
         self.norm_2 = nn.LayerNorm(width, eps=eps)
         self.mlp = Mlp(width, int(width * mlp_ratio))
 
-    def forward(self, x: Tensor, of_x: Segments, memory: Tensor, of_memory: Segments) -> Tensor:
+    def compute(self, x: Tensor, of_x: Segments, memory: Tensor, of_memory: Segments) -> Tensor:
         x = x + self.attention(self.norm_1(x), of_x, memory, of_memory)
         return x + self.mlp(self.norm_2(x))

@@ -6,6 +6,7 @@ the way out of a loader's worker.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -30,6 +31,8 @@ class Batch:
     packed: Packed | None
     drawn: list[tuple[int, int]] = field(default_factory=list)
     bad: list[AnyMAEError] = field(default_factory=list)
+    spent: dict[str, float] = field(default_factory=dict)
+    """Seconds that reading, augmenting and tokenizing took."""
     error: AnyMAEError | None = None
 
 
@@ -62,9 +65,10 @@ class Batches(Dataset[Batch]):
     def _batch(self, step: int) -> Batch:
         prepared: list[_Prepared] = []
         bad: list[AnyMAEError] = []
+        watch = _Watch()
         for epoch, index in share(self.plan.draw(step), self.rank, self.world):
             try:
-                prepared.append(self._prepare(epoch, index))
+                prepared.append(self._prepare(epoch, index, watch))
             except AnyMAEError as error:
                 if not self.skip_bad:
                     raise
@@ -78,17 +82,20 @@ class Batches(Dataset[Batch]):
                     raise
                 prepared = [one for one in prepared if self._is_good(one, bad)]
                 packed = self._packed(prepared) if prepared else None
-        return Batch(packed, [one.drawn for one in prepared], bad)
+            watch.add("tokenizing")
+        return Batch(packed, [one.drawn for one in prepared], bad, watch.seconds)
 
-    def _prepare(self, epoch: int, index: int) -> _Prepared:
+    def _prepare(self, epoch: int, index: int, watch: _Watch) -> _Prepared:
         """A sample as training sees it."""
         seed, where = self.plan.seed, self.source.where
         generator = draws.generator(seed, epoch, index, "augment")
         sample = self.source[index]
+        watch.add("reading")
         try:
             sample = self.adapter.augment(sample, generator)
         except AnyMAEError as error:
             raise error.at(where(index)) from None
+        watch.add("augmenting")
         key = draws.key(seed, epoch, index, "sample")
         return _Prepared(sample, where(index), key, (epoch, index))
 
@@ -105,6 +112,20 @@ class Batches(Dataset[Batch]):
             bad.append(error.at(one.place))
             return False
         return True
+
+
+class _Watch:
+    """Seconds by what they were spent on."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def add(self, what: str) -> None:
+        """The time since the last call went into ``what``."""
+        now = time.perf_counter()
+        self.seconds[what] = self.seconds.get(what, 0.0) + now - self._since
+        self._since = now
 
 
 class _Prepared(NamedTuple):

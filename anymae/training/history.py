@@ -19,6 +19,7 @@ COLUMNS = (
     "grad_norm",
     "tokens_per_second",
     "samples_per_second",
+    "waiting",
     "skipped_steps",
     "bad_samples",
     "seconds",

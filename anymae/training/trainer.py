@@ -37,6 +37,7 @@ from anymae.training.progress import ProgressLine
 from anymae.training.setup import Progress, Setup
 from anymae.training.signals import StopFlag
 from anymae.training.trained import Trained
+from anymae.training.waiting import Waiting
 from anymae.views import in_views
 
 
@@ -62,6 +63,9 @@ class Trainer:
         total = self.config.total_draws(samples)
         self.plan = Plan(samples, self.config.batch_size, total, setup.seed)
         self.progress = Progress()
+        workers = self.config.workers
+        workers = default_workers(samples) if workers is None else workers
+        self.waiting = Waiting(workers, checkpoints.warn)
         self._mark = (time.perf_counter(), 0.0, 0.0)
 
     # -- the loop --------------------------------------------------------------------------
@@ -75,8 +79,9 @@ class Trainer:
             StopFlag() as stop,
             ProgressLine(steps, progress.step, self.world.leads) as line,
             repeatable(self.world.device),
-            closing(self.batches()) as batches,
+            closing(self.batches()) as prepared,
         ):
+            batches = self.waiting.watched(prepared)
             self.model.train()
             self._mark = (time.perf_counter(), 0.0, 0.0)
             while progress.looked < steps:
@@ -90,19 +95,16 @@ class Trainer:
 
     def batches(self) -> Generator[Batch, None, None]:
         """This process's batches of the steps to come."""
-        config = self.config
-        workers = config.workers
-        if workers is None:
-            workers = default_workers(len(self.setup.source))
         batches = Batches(
             self.setup.source,
             self.model.adapter,
             self.plan,
             rank=self.world.rank,
             world=self.world.size,
-            skip_bad=config.on_bad_sample == "skip",
+            skip_bad=self.config.on_bad_sample == "skip",
         )
-        return load(batches, self.progress.step, workers, pin=self.world.device.type == "cuda")
+        pin = self.world.device.type == "cuda"
+        return load(batches, self.progress.step, self.waiting.workers, pin)
 
     def step(self, batch: Batch, stop: StopFlag) -> bool:
         """One optimiser step on one global batch; True if any process was asked to stop."""
@@ -278,6 +280,7 @@ class Trainer:
             "grad_norm": math.nan if progress.norm is None else progress.norm,
             "tokens_per_second": tokens / seconds,
             "samples_per_second": samples / seconds,
+            "waiting": self.waiting.share(),
             "skipped_steps": progress.step - progress.updates,
             "bad_samples": len(progress.bad),
             "seconds": progress.seconds,

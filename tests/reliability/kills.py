@@ -22,7 +22,7 @@ from anymae.training.history import read_history
 
 torch.set_num_threads(1)
 KEEP = 2
-CLOCK = ("seconds", "tokens_per_second", "samples_per_second")
+CLOCK = ("seconds", "tokens_per_second", "samples_per_second", "waiting")
 
 
 def sounds() -> list[tuple[np.ndarray, int]]:

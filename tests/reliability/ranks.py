@@ -23,7 +23,7 @@ runs = importlib.import_module("tests.reliability.runs")
 from anymae.errors import Interrupted  # noqa: E402
 from anymae.training.trainer import Trainer  # noqa: E402
 
-LAST = int(os.environ["RANK"]) == int(os.environ["WORLD_SIZE"]) - 1
+LAST = int(os.environ.get("RANK", 0)) == int(os.environ.get("WORLD_SIZE", 1)) - 1
 STEP, BACKWARD = Trainer.step, Trainer.backward
 
 
@@ -46,5 +46,6 @@ def run(folder: Path, modality: str, out: str, stop: int = 0, poison: int = 0, *
         print(stopped, file=sys.stderr)
 
 
-for case in sys.argv[2:]:
-    run(Path(sys.argv[1]), **json.loads(case))
+if __name__ == "__main__":
+    for case in sys.argv[2:]:
+        run(Path(sys.argv[1]), **json.loads(case))

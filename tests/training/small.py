@@ -37,7 +37,7 @@ def pretrain(out: Path, data: Any = None, **changes: Any) -> anymae.Run:
     )
 
 
-TIMES = ("seconds", "tokens_per_second", "samples_per_second")
+TIMES = ("seconds", "tokens_per_second", "samples_per_second", "waiting")
 
 
 def curve(run: anymae.Run) -> list[dict[str, Any]]:
