@@ -128,11 +128,11 @@ class Block(Recomputing):
         said = self.mlp(self.norm_2(x))
         return x + (said if keep_2 is None else keep_2 * said)
 
-    def compile(self) -> None:
+    def compile_tokenwise(self) -> None:
         """Compile what is done token by token, for any number of tokens, so that lengths which
         change every step compile once. Attention has kernels of its own."""
-        self.before = torch.compile(self.before, dynamic=True)  # type: ignore[method-assign]
-        self.after = torch.compile(self.after, dynamic=True)  # type: ignore[method-assign]
+        for name in ("before", "after"):
+            setattr(self, name, torch.compile(getattr(self, name), dynamic=True))
 
     def tail(self, x: Tensor, joined: Segments, asking: Segments) -> Tensor:
         """The block's output for each sample's last tokens only: what nobody reads is not

@@ -33,6 +33,11 @@ class TrainingConfig(BaseModel):
     """Tokens per optimiser step, on average, from which ``batch_size`` is chosen."""
     micro_tokens: int = Field(default=65536, gt=0)
     """Tokens a device computes on at once; larger steps are accumulated."""
+    recompute: bool = False
+    """Keep only what enters each block and compute the rest again in the backward pass: the same
+    bits in less memory, for about a third more arithmetic."""
+    compile: bool = False
+    """Compile what blocks do token by token (``torch.compile``), for any number of tokens."""
 
     lr: float | None = Field(default=None, gt=0)
     base_lr: float = Field(default=2.4e-3, gt=0)

@@ -18,7 +18,7 @@ from anymae.registry import modality
 from anymae.storage import FORMAT, read_json
 from anymae.targets import Content
 
-NOT_IDENTITY = {"workers", "log_every", "keep", "checkpoint_every"}
+NOT_IDENTITY = {"workers", "log_every", "keep", "checkpoint_every", "recompute"}
 """Training fields that may change when a run is continued: they are no part of its result."""
 
 

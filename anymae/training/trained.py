@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from anymae.blocks import Block, Recomputing
 from anymae.model import Model
 from anymae.storage import Wanted, shapes_of
 from anymae.training.defaults import Resolved
@@ -30,6 +31,10 @@ class Trained:
             shard(self.model, world)
         elif world.size > 1:
             self.module = DistributedDataParallel(self.model)
+        for block in _blocks(model):
+            block.recompute = config.recompute
+            if config.compile and isinstance(block, Block):
+                block.compile_tokenwise()
         self.optimiser = adamw(self.model, config)
         self.average = Average(self.model, config.ema) if config.ema else None
 
@@ -128,3 +133,7 @@ class Trained:
         model = Model(self.model.adapter, self.model.recipe, self.model.encoder.config)
         model.load_state_dict({name: found[name] for name in model.state_dict()})
         return model.eval()
+
+
+def _blocks(model: Model) -> list[Recomputing]:
+    return [module for module in model.modules() if isinstance(module, Recomputing)]
