@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from anymae.symbols import SymbolAdapter as SymbolAdapter
     from anymae.tokens import Packed as Packed
     from anymae.tokens import Tokens as Tokens
+    from anymae.training.estimate import Estimate as Estimate
+    from anymae.training.estimate import estimate as estimate
     from anymae.training.pretrain import pretrain as pretrain
     from anymae.training.run import Run as Run
 
@@ -50,6 +52,7 @@ _HOMES = {
     "CheckpointError": "errors",
     "Diverged": "errors",
     "EncoderConfig": "encoder",
+    "Estimate": "training.estimate",
     "FineTuned": "evaluation",
     "IncompatibleRecipe": "errors",
     "Model": "model",
@@ -61,6 +64,7 @@ _HOMES = {
     "Tokens": "tokens",
     "check_adapter": "checks",
     "diagnose": "evaluation",
+    "estimate": "training.estimate",
     "evaluate": "evaluation",
     "finetune": "evaluation",
     "import_checkpoint": "interop",

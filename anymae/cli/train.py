@@ -41,6 +41,9 @@ def pretrain(
     config: Annotated[
         Path | None, typer.Option(help="YAML of these options, or a run's config.json.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only estimate time and memory, from a few steps.")
+    ] = False,
 ) -> None:
     """Pretrain on DATA and write a run folder with model, history and report."""
     given = {
@@ -53,6 +56,11 @@ def pretrain(
     if option:
         arguments["modality_options"] = arguments.get("modality_options", {}) | parsed(option)
     chosen = {"device": device, "precision": precision, "strategy": strategy}
+    if dry_run:
+        from anymae.training.estimate import estimate
+
+        typer.echo(str(estimate(data, **_checked(chosen | arguments))))
+        return
     _train(data, chosen | arguments)
 
 
@@ -90,11 +98,16 @@ def demo(
 def _train(data: str, arguments: dict[str, Any]) -> None:
     from anymae.training.pretrain import pretrain as pretrain_on
 
+    typer.echo(str(pretrain_on(data, **_checked(arguments)).report()))
+
+
+def _checked(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of ``pretrain`` beside its data. Raises ``BadConfig``."""
     if "modality" not in arguments:
         raise BadConfig("--modality is needed", hint="See: anymae modalities")
     if "dataset" in arguments:
         raise BadConfig("the data are the first argument, not a setting")
-    typer.echo(str(pretrain_on(data, **arguments).report()))
+    return arguments
 
 
 def _validation(text: str | None) -> Any:

@@ -12,9 +12,10 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 
 import torch
+
+from anymae.memory import peak_memory
 
 CPU = torch.device("cpu")
 
@@ -61,10 +62,5 @@ def peak_mib(module: str, *arguments: str) -> float:
 
 
 def own_peak_mib(device: torch.device = CPU) -> float:
-    """Peak memory of this process so far, in MiB: resident (getrusage counts a parent's too), or
-    allocated on a GPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    status = Path("/proc/self/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
+    """Peak memory of this process so far, in MiB."""
+    return peak_memory(device) / 2**20
