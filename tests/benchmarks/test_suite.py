@@ -11,7 +11,7 @@ from torch import nn
 from anymae.benchmarks import page, suite
 from anymae.benchmarks.budgets import Budget
 from anymae.benchmarks.operations import operations
-from anymae.benchmarks.peers import lightly, padding, transformers
+from anymae.benchmarks.peers import graphmae, lightly, padding, transformers
 from anymae.benchmarks.speed import images, ragged
 from anymae.benchmarks.speed.contest import Contest, Entrant, measure
 from anymae.benchmarks.speed.growth import slope
@@ -70,6 +70,7 @@ def test_every_benchmark_of_quality_says_what_it_runs_on(name):
             "fp32",
             "sdpa",
         ),
+        partial(graphmae.training_step, torch.rand(9, 5), torch.randint(9, (2, 30)), "fp32"),
         partial(transformers.patchtst, SeriesShape(48, 2, 12, 24, 1, 2, 0.5, 2), "fp32", "sdpa"),
     ],
 )
