@@ -3,7 +3,8 @@
     torchrun --nproc-per-node N ranks.py FOLDER CASE ...
 
 A case is JSON: ``modality``, the folder ``out`` below FOLDER, and changes of the run; ``stop`` is a
-step before which the last process is told to stop, ``poison`` one in which its gradients are NaN.
+step before which the last process is told to stop, ``poison`` one in which its gradients are NaN,
+``lost`` one before which it is killed in torchrun's first attempt.
 """
 
 import importlib
@@ -24,11 +25,14 @@ from anymae.errors import Interrupted  # noqa: E402
 from anymae.training.trainer import Trainer  # noqa: E402
 
 LAST = int(os.environ["RANK"]) == int(os.environ["WORLD_SIZE"]) - 1
+FIRST_ATTEMPT = os.environ["TORCHELASTIC_RESTART_COUNT"] == "0"
 STEP, BACKWARD = Trainer.step, Trainer.backward
 
 
-def run(folder: Path, modality: str, out: str, stop: int = 0, poison: int = 0, **changes) -> None:
+def run(folder: Path, modality: str, out: str, stop=0, poison=0, lost=0, **changes) -> None:
     def step(self, *arguments):
+        if LAST and FIRST_ATTEMPT and lost and self.progress.step == lost - 1:
+            os.kill(os.getpid(), signal.SIGKILL)
         if LAST and stop and self.progress.step == stop - 1:
             os.kill(os.getpid(), signal.SIGTERM)
         return STEP(self, *arguments)
