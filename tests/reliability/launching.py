@@ -32,6 +32,12 @@ def free_port() -> int:
         return one.getsockname()[1]
 
 
+def children(process: int) -> list[int]:
+    """The processes that one started."""
+    found = Path(f"/proc/{process}/task/{process}/children").read_text()
+    return [int(number) for number in found.split()]
+
+
 def on_ranks(
     processes: int, folder: Path, cases: Iterable[Mapping[str, Any]], restarts: int = 0
 ) -> str:

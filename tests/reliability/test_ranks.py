@@ -16,7 +16,7 @@ from anymae.training.history import read_history
 
 from ..data.tiny import tar
 from . import formats
-from .launching import HERE, free_port, is_as_one, on_ranks, torchrun, weights_apart
+from .launching import HERE, children, free_port, is_as_one, on_ranks, torchrun, weights_apart
 from .runs import ALL, small_run
 
 FEW = [
@@ -121,12 +121,6 @@ def long_run(tmp_path: Path) -> list[str]:
         "--steps", 100000, "--batch-size", 8, "--out", tmp_path / "run",
         "--set", "training.checkpoint_every=20", "--set", "training.log_every=1",
     )  # fmt: skip
-
-
-def children(process: int) -> list[int]:
-    """The processes that one started."""
-    found = Path(f"/proc/{process}/task/{process}/children").read_text()
-    return [int(number) for number in found.split()]
 
 
 def alive(process: int) -> bool:
