@@ -70,7 +70,8 @@ def resume(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
     strategy: Strategy = "auto",
 ) -> None:
-    """Continue an unfinished RUN exactly where its newest sound checkpoint left it."""
+    """Continue an unfinished RUN exactly where its newest sound checkpoint left it, or from the
+    beginning if it has none yet."""
     from anymae.training.run import read_run_config
 
     config = read_run_config(run)

@@ -5,6 +5,7 @@ A world of one process is the same code with exchanges that do nothing.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import threading
@@ -17,6 +18,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from anymae import errors
 from anymae.errors import AnyMAEError, BadConfig
@@ -103,10 +106,27 @@ def join(device: str) -> World:
     rank = int(os.environ.get("RANK", 0))
     place = pick_device(device, int(os.environ.get("LOCAL_RANK", 0)))
     if size > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
+        _connect("nccl" if place.type == "cuda" else "gloo")
     if place.type == "cuda":
         torch.cuda.set_device(place)
     return World(rank, size, place)
+
+
+def _connect(backend: str) -> None:
+    """Meet the other processes. When torchrun starts them again, its store still has the addresses
+    of those that are gone, so each attempt has names of its own. Several machines do not count
+    attempts alike: there it is left to torchrun."""
+    store, rank, size = next(rendezvous("env://"))
+    if os.environ.get("GROUP_WORLD_SIZE") == "1":
+        store = PrefixStore(f"attempt-{os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size)
+    # Threads of a group that is still there when Python ends may end the process by SIGABRT.
+    atexit.register(_disconnect)
+
+
+def _disconnect() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def pick_device(device: str, local_rank: int = 0) -> torch.device:

@@ -11,7 +11,6 @@ from typing import Any, Literal
 from anymae.adapter import Adapter
 from anymae.config import refuse_both
 from anymae.encoder import EncoderConfig
-from anymae.errors import BadConfig
 from anymae.model import Model
 from anymae.recipe import Recipe
 from anymae.storage import load_model, save_model
@@ -65,9 +64,10 @@ def pretrain(
     At most one of ``steps`` and ``epochs``, and of ``batch_size`` and ``batch_tokens``;
     what is not given follows the data and is printed. ``validation`` is a data set, or a fraction
     to hold out. ``out`` is the run folder (None: a new one under ``runs/``); with
-    ``resume="auto"`` an unfinished run there is continued exactly. ``overrides`` are dotted
-    recipe, encoder and training fields. Raises ``AnyMAEError`` subclasses only, for anything a
-    user can get wrong.
+    ``resume="auto"`` an unfinished run there is continued exactly, from the beginning if it has no
+    checkpoint yet; ``"must"`` refuses a folder without a run, ``"never"`` one with a run.
+    ``overrides`` are dotted recipe, encoder and training fields. Raises ``AnyMAEError`` subclasses
+    only, for anything a user can get wrong.
     """
     refuse_unknown(overrides, inspect.signature(pretrain).parameters)
     refuse_both(steps=steps, epochs=epochs)
@@ -104,9 +104,9 @@ def _train(setup: Setup, resume: str) -> tuple[Model, list[dict[str, Any]]]:
     trainer = Trainer(setup, checkpoints)
     if trainer.restore():
         say(f"continuing {setup.folder} after step {trainer.progress.step:,}")
-    elif resume == "must":
-        raise BadConfig("there is no checkpoint to resume from", where=setup.folder)
     else:
+        if resume == "must":
+            say(f"no checkpoint in {setup.folder} yet: starting from the beginning")
         say(_summary(setup, trainer))
     history = trainer.train()
     model = trainer.trained.finished()

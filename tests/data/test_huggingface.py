@@ -79,7 +79,7 @@ def test_splits_are_refused_by_name(pictures):
 def test_a_stream_of_theirs_is_read_with_a_warning(pictures, capsys):
     source = open_source(pictures.to_iterable_dataset(), TinyImage(), labels="fine")
     assert source.labels.tolist() == [0, 1, 1, 0]
-    assert "exact resume" in capsys.readouterr().err
+    assert "resume is exact" in capsys.readouterr().err
 
 
 def test_sounds_reach_the_adapter_undecoded():

@@ -32,15 +32,24 @@ def free_port() -> int:
         return one.getsockname()[1]
 
 
-def on_ranks(processes: int, folder: Path, cases: Iterable[Mapping[str, Any]]) -> str:
-    """Train cases (see ranks.py) on several processes of one launch; returns what they said."""
+def children(process: int) -> list[int]:
+    """The processes that one started."""
+    found = Path(f"/proc/{process}/task/{process}/children").read_text()
+    return [int(number) for number in found.split()]
+
+
+def on_ranks(
+    processes: int, folder: Path, cases: Iterable[Mapping[str, Any]], restarts: int = 0
+) -> str:
+    """Train cases (see ranks.py) on several processes of one launch, which torchrun starts again so
+    many times; returns what they said."""
     texts = [json.dumps(case) for case in cases]
-    command = torchrun(processes, HERE / "ranks.py", folder, *texts)
+    command = torchrun(processes, "--max-restarts", restarts, HERE / "ranks.py", folder, *texts)
     threads = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=280, check=False, env=threads
     )
-    assert done.returncode == 0, done.stderr[-4000:]
+    assert done.returncode == 0, done.stderr[-9000:]
     return done.stderr
 
 

@@ -14,7 +14,9 @@ import pytest
 import anymae
 from anymae.training.history import read_history
 
-from .launching import HERE, free_port, is_as_one, on_ranks, torchrun, weights_apart
+from ..data.tiny import tar
+from . import formats
+from .launching import HERE, children, free_port, is_as_one, on_ranks, torchrun, weights_apart
 from .runs import ALL, small_run
 
 FEW = [
@@ -89,21 +91,36 @@ def test_two_nodes_are_one(tmp_path):
 # A process that is lost
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", [2, 6])
+def test_torchrun_starts_a_lost_process_again(tmp_path, lost):
+    """All of them: before the first checkpoint (of step 3) from the beginning, then from it."""
+    case = {"modality": "image", "training.workers": 1}
+    said = on_ranks(2, tmp_path, [case | {"out": "run", "lost": lost}], restarts=1)
+    assert "Signal 9 (SIGKILL)" in said or "exitcode: -9" in said
+    assert ("after step 3" in said) == (lost == 6)
+    on_ranks(2, tmp_path, [case | {"out": "whole"}])
+    whole = anymae.load(tmp_path / "whole")
+    assert weights_apart(whole, anymae.load(tmp_path / "run")) == 0
+    curves = [
+        [(row["step"], row["loss"]) for row in read_history(tmp_path / name / "history.csv")]
+        for name in ("run", "whole")
+    ]
+    assert curves[0] == curves[1]
+    assert not list((tmp_path / "run").rglob(".tmp-*"))
+
+
 def long_run(tmp_path: Path) -> list[str]:
-    """A run that nobody waits for, on two processes."""
-    draw = np.random.default_rng(0)
-    np.save(tmp_path / "images.npy", draw.integers(0, 255, (64, 8, 8), "uint8"))
+    """A run that nobody waits for, on two processes, each with a copy of the data."""
+    for rank in ("0", "1"):
+        (tmp_path / rank).mkdir()
+        tar(tmp_path / rank / "x.tar", [(f"{i:02d}.png", formats.png(i)) for i in range(64)])
     return torchrun(
-        2, "-m", "anymae", "pretrain", tmp_path / "images.npy", "-m", "image", "--size", "nano",
+        2, "--no-python", "sh", "-c", 'data="$1/$RANK/x.tar" && shift && exec "$@" "$data"', "sh",
+        tmp_path, sys.executable, "-m", "anymae", "pretrain", "-m", "image", "--size", "nano",
         "--steps", 100000, "--batch-size", 8, "--out", tmp_path / "run",
         "--set", "training.checkpoint_every=20", "--set", "training.log_every=1",
     )  # fmt: skip
-
-
-def children(process: int) -> list[int]:
-    """The processes that one started."""
-    found = Path(f"/proc/{process}/task/{process}/children").read_text()
-    return [int(number) for number in found.split()]
 
 
 def alive(process: int) -> bool:
@@ -126,8 +143,9 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
-@pytest.mark.parametrize("victim", ["a process", "the launcher"])
+@pytest.mark.parametrize("victim", ["a process", "the launcher", "the data of one"])
 def test_a_lost_process_ends_the_job(tmp_path, victim):
+    """So do data of which one process's copy ends early, which that process says last."""
     with open(tmp_path / "said", "w") as said:
         job = subprocess.Popen(long_run(tmp_path), stderr=said, stdout=said, start_new_session=True)
     workers: list[int] = []
@@ -135,8 +153,11 @@ def test_a_lost_process_ends_the_job(tmp_path, victim):
         wait_for(lambda: len(list((tmp_path / "run").glob("checkpoints/step-*"))) == 2, 120)
         workers = children(job.pid)
         assert len(workers) == 2
-        os.kill(workers[1] if victim == "a process" else job.pid, signal.SIGKILL)
-        limit = 60 if victim == "a process" else 30
+        if victim == "the data of one":
+            os.truncate(tmp_path / "1" / "x.tar", 8000)
+        else:
+            os.kill(workers[1] if victim == "a process" else job.pid, signal.SIGKILL)
+        limit = 30 if victim == "the launcher" else 60
         wait_for(lambda: not any(alive(p) for p in [*workers, job.pid]), limit)
         assert job.wait() != 0
     finally:
@@ -146,9 +167,14 @@ def test_a_lost_process_ends_the_job(tmp_path, victim):
     left = contents(tmp_path / "run")
     time.sleep(2)
     assert contents(tmp_path / "run") == left
-    if victim == "a process":
-        assert "Signal 9 (SIGKILL)" in (tmp_path / "said").read_text()[-1500:]
-    assert goes_on_after(tmp_path) == max(steps_of(tmp_path / "run" / "checkpoints"))
+    reason = {
+        "a process": "Signal 9 (SIGKILL)",
+        "the launcher": "",
+        "the data of one": "the shard is shorter than when it was indexed",
+    }
+    assert reason[victim] in (tmp_path / "said").read_text()[-1500:]
+    newest = max(steps_of(tmp_path / "run" / "checkpoints"))
+    assert goes_on_after(tmp_path) == newest
 
 
 def steps_of(checkpoints: Path) -> list[int]:
@@ -160,7 +186,7 @@ def goes_on_after(tmp_path: Path) -> int:
     command = [sys.executable, "-m", "anymae", "resume", str(tmp_path / "run")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stderr:
-            if "continuing" in line:
+            if " after step " in line:
                 process.terminate()
                 return int(line.split()[-1].replace(",", ""))
     raise AssertionError("the run did not go on")

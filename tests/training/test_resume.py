@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import anymae
+from anymae.cli import main
 from anymae.training.trainer import Trainer
 
 from .small import curve, digits, pretrain, weights
@@ -64,6 +65,20 @@ def test_a_killed_run_resumes_to_the_same_bits(whole, tmp_path, monkeypatch, ste
     again = pretrain(tmp_path / "run")
     assert weights(again) == weights(whole)
     assert curve(again) == curve(whole)
+
+
+def test_a_run_killed_before_its_first_checkpoint_resumes_from_the_beginning(
+    whole, tmp_path, monkeypatch, capsys
+):
+    np.save(tmp_path / "images.npy", digits())
+    disturb(monkeypatch, 3, die)
+    with pytest.raises(Killed):
+        pretrain(tmp_path / "run", tmp_path / "images.npy")
+    assert not (tmp_path / "run" / "checkpoints").exists()
+    assert main(["resume", str(tmp_path / "run")]) == 0
+    said = capsys.readouterr().err
+    assert f"no checkpoint in {tmp_path / 'run'} yet: starting from the beginning" in said
+    assert (tmp_path / "run" / "model" / "model.safetensors").read_bytes() == weights(whole)
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])

@@ -1,10 +1,11 @@
 """Streams: iterable data sets, read into memory up to a limit.
 
-Without an index there is no position to resume from, so a stream cannot be trained on as it is.
+Without an index there is no sample by number, so a stream cannot be trained on as it is.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,16 +17,18 @@ from anymae.limits import Limits
 
 
 def read_stream(dataset: Iterable[Any], limits: Limits) -> list[Any]:
-    """All items of an iterable, with one line on stderr that says what this costs.
+    """All items of an iterable, with one line on stderr (of several processes the leading one's)
+    that says what this costs.
 
     Raises ``BadInput`` past ``limits.stream_samples`` or ``limits.stream_bytes``.
     """
     name = kind_of(dataset)
-    print(
-        f"warning: {name} has no index: reading it into memory; exact resume needs a map-style "
-        "data set (with __getitem__ and __len__) that yields the same items",
-        file=sys.stderr,
-    )
+    if os.environ.get("RANK", "0") == "0":
+        print(
+            f"warning: {name} has no index: reading it into memory; resume is exact, and several "
+            "processes agree, only if it yields the same items in the same order every time",
+            file=sys.stderr,
+        )
     items: list[Any] = []
     size = 0
     with placed(lambda: f"{name}, item {len(items)}"):
