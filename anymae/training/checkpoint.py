@@ -190,6 +190,9 @@ def _read(folder: Path, wanted: Mapping[str, Wanted]) -> Snapshot:
     manifest = validated(Manifest, read_json(path), str(path))
     if manifest.step != int(folder.name[5:]):
         raise CheckpointError("of another step", where=folder, found=manifest.step)
+    for name in manifest.files:
+        if Path(name).name != name:
+            raise CheckpointError("not a file of this folder", where=path, found=repr(name))
     for name in ("state.json", *(f"{group}.safetensors" for group in wanted)):
         if manifest.files.get(name) != _fingerprint(folder / name):
             raise CheckpointError("file does not match its hash", where=folder / name)

@@ -88,8 +88,9 @@ def test_workers_and_processes_read_the_samples_they_draw(shards):
 
 
 def test_a_run_on_shards_continues_in_their_middle_to_the_same_bits(shards, tmp_path, monkeypatch):
-    """Six of twelve steps of an epoch are over; workers change from none to two to one."""
-    whole = pretrain(tmp_path / "whole", shards)
+    """Six of twelve steps of an epoch are over; workers change from none to two to one. The run it
+    must be is that on an array of the same pictures."""
+    whole = pretrain(tmp_path / "whole", digits(COUNT))
     for looks, workers in ((6, 0), (7, 2)):
         settings = {"training.workers": workers}
         cut_short(monkeypatch, looks, lambda: pretrain(tmp_path / "run", shards, **settings))  # noqa: B023

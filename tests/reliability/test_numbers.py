@@ -77,7 +77,9 @@ def test_samples_of_one_token_are_refused(tmp_path):
         small_run("pointcloud", tmp_path / "run", data=clouds)
 
 
-@pytest.mark.parametrize("modality", ["image", "timeseries", "graph"])
+@pytest.mark.parametrize(
+    "modality", ["image", "graph", pytest.param("timeseries", marks=pytest.mark.slow)]
+)
 def test_bfloat16_learns_as_float32_does(tmp_path, modality):
     last = {}
     for precision in ("fp32", "bf16"):

@@ -209,7 +209,10 @@ def test_a_checkpoint_among_bad_steps_is_not_gone_back_to(tmp_path, monkeypatch,
     assert "going on with the weights of step 10" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("looks", [6, 11, 12, 13, 14, 17])
+ALSO = [pytest.param(looks, marks=pytest.mark.slow) for looks in (6, 11, 14, 17)]
+
+
+@pytest.mark.parametrize("looks", [12, 13, *ALSO])
 def test_a_run_that_went_back_resumes_to_the_same_bits(tmp_path, monkeypatch, looks):
     """Stopped by a signal, as it were: with a checkpoint where none was due."""
     from .small import cut_short
