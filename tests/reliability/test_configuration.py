@@ -18,7 +18,7 @@ from anymae.training.arguments import adapter_of, encoder_of, recipe_of, refuse_
 
 WRONG = {
     "stpes: 3": ("stpes", "Did you mean 'steps'"),
-    "mask.rato: 0.5": ("mask.rato", "Known: ask, budget, groups"),
+    "mask.rato: 0.5": ("mask.rato", "Known: ask, asked, budget, groups"),
     "training.lrr: 0.1": ("training.lrr", "Did you mean 'training.lr'"),
     "decoder.depth: many": ("decoder.depth", "integer"),
     "decoder.depth: -3": ("decoder.depth", "greater"),
