@@ -8,7 +8,7 @@ from anymae.losses import AbsoluteLoss, ChamferLoss, CrossEntropyLoss, Euclidean
 from anymae.masks import Mask
 from anymae.masks.budgets import RangeBudget, RatioBudget
 from anymae.masks.priorities import BlockPriority
-from anymae.positions import MlpPosition
+from anymae.positions import MlpPosition, NoPosition
 from anymae.recipe import Recipe
 from anymae.targets import Codes
 
@@ -30,6 +30,27 @@ TI_MAE = Recipe(
     year=2023,
     summary="MAE on raw content: three quarters are hidden.",
     verified=False,
+)
+
+PITS = Recipe(
+    name="pits",
+    paper="Lee et al., Learning to Embed Time Series Patches Independently, ICLR 2024",
+    year=2024,
+    summary="Every token alone: no attention, no place; a small network says what it was shown.",
+    differs="A block of the encoder, whose tokens attend to themselves, instead of two linear "
+    "maps; half of the tokens a step, and no contrast between this half and the other; tokens "
+    "without places of their own, such as nodes, meet.",
+    settings={
+        "encoder.depth": 1,
+        "encoder.cls": False,
+        "encoder.layout": "window",
+        "encoder.window": [1e-6],
+        "encoder.shifted": False,
+        "encoder.global_every": 0,
+    },
+    position=NoPosition(),
+    mask=Mask(budget=RatioBudget(ratio=0.5), asked="seen"),
+    decoder=LinearDecoder(),
 )
 
 MOMENT = Recipe(
@@ -161,6 +182,6 @@ DABS_MAE = Recipe(
 )
 
 RECIPES = (
-    PATCHTST, TI_MAE, MOMENT, REMASKER, MET, VIME, GMML, BERT, MAE_LM, POINTMAE, CODES, MAGE,
+    PATCHTST, TI_MAE, PITS, MOMENT, REMASKER, MET, VIME, GMML, BERT, MAE_LM, POINTMAE, CODES, MAGE,
     DABS_MAE,
 )  # fmt: skip

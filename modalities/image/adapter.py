@@ -8,7 +8,7 @@ Shapes: H rows, W columns, C channels, p and q the patch's height and width.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, BinaryIO, ClassVar, Self
 
@@ -155,6 +155,13 @@ class ImageAdapter(Adapter):
         if dtype.kind == "f" or np.isnan(image).any():
             return image.astype(dtype if dtype.kind == "f" else np.float32)
         return image.round().astype(dtype)
+
+    def numbers(self, recipe: str) -> Mapping[str, Any]:
+        """Pixels have learned places where there is one table for all images."""
+        if recipe != "pixel-transformer" or None in (self.patch_size, self.image_size):
+            return {}
+        (p, q), (height, width) = self.fitted("patch_size"), self.fitted("image_size")
+        return {"position": {"kind": "table", "shape": [height // p, width // q]}}
 
     def draw(self, axes: Any, sample: Any) -> None:
         """Colour or grey (of other numbers of channels the first three), scaled to three standard

@@ -52,10 +52,23 @@ MOVING = {
 """Few places, and stills of one value."""
 
 
+DEEP = {
+    "encoder.deeper": 2, "encoder.width": 64, "encoder.heads": 2, "decoder.depth": 3,
+    "target.normalise": "none", "mask.ratio": 0.5,
+}  # fmt: skip
+"""Twice as deep, but not so narrow that little data cannot train it."""
+
+
 def cells(data: Path) -> Data:
     """Scans in cells of three centimetres."""
     scans, modality, options = clouds(data)
     return scans, modality, options | {"tokens": "voxels", "voxel_size": 0.03}
+
+
+def pixels(data: Path) -> Data:
+    """Handwritten digits, whose tokens a recipe may choose."""
+    digits, modality, _ = images(data)
+    return digits, modality, {"flip": False, "crop_scale": None}
 
 
 CASES: dict[str, tuple[Callable[[Path], Data], int, float, dict[str, Any]]] = {
@@ -72,6 +85,9 @@ CASES: dict[str, tuple[Callable[[Path], Data], int, float, dict[str, Any]]] = {
     "gae": (citations, 60, 0.2, WHOLE),
     "uta": (images, 200, 0.05, {}),
     "dtm": (images, 200, 0.05, {}),
+    "pixel-transformer": (pixels, 600, 0.1, {}),
+    "bamboo": (pixels, 800, 0.05, DEEP),
+    "pits": (series, 200, 0.5, {}),
     "msn": (images, 600, 0.1, SHORT | {"lr": 1e-3}),
 }
 """Recipe: its data, steps, the share of the trivial loss that must be gone, settings."""
