@@ -1,5 +1,7 @@
 """What a recipe wants of the modality's options and of the encoder, and who overrides it."""
 
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
@@ -13,9 +15,15 @@ from anymae.training.arguments import adapter_of, encoder_of, recipe_of, refuse_
 
 from ..toys import Toy, batch, shaken
 from .small import pretrain
-from .test_encoder_settings import Picky
 
 PIXELS, PITS = anymae.recipes()["pixel-transformer"], anymae.recipes()["pits"]
+
+
+class Together(Toy):
+    name = "together"
+
+    def numbers(self, recipe: str) -> dict[str, Any]:
+        return {"encoder.layout": "full", "encoder.window": (None,), "encoder.drop_path": 0.1}
 
 
 def wanting(**settings) -> Recipe:
@@ -63,13 +71,14 @@ def test_settings_are_of_the_adapter_or_the_encoder():
 def test_whose_word_counts_about_the_encoder():
     """The modality's least, then the recipe's, the configuration's and the user's."""
     recipe = wanting(encoder_cls=True, encoder_registers=2)
-    found = encoder_of("nano", Picky(), recipe, {})
+    found = encoder_of("nano", Toy(), recipe, {})
     assert (found.cls, found.registers) == (True, 2)
     config = EncoderConfig(width=16, depth=2, heads=2, registers=1)
-    assert encoder_of(config, Picky(), recipe, {}).registers == 1
-    assert encoder_of(config, Picky(), recipe, {"encoder.registers": 3}).registers == 3
-    pits = encoder_of("nano", Picky(), "pits", {})
+    assert encoder_of(config, Toy(), recipe, {}).registers == 1
+    assert encoder_of(config, Toy(), recipe, {"encoder.registers": 3}).registers == 3
+    pits = encoder_of("nano", Together(), "pits", {})
     assert (pits.layout, pits.window, pits.cls, pits.depth) == ("window", (1e-6,), False, 1)
+    assert pits.drop_path == 0.1
 
 
 @pytest.mark.parametrize("size", SIZES)
