@@ -1,6 +1,6 @@
 """Losses: how far a prediction is from its target."""
 
-from anymae.losses.among import ContrastiveLoss, RankLoss
+from anymae.losses.among import AlikeLoss, ContrastiveLoss, RankLoss, RowCorrelationLoss
 from anymae.losses.elementwise import (
     AbsoluteLoss,
     BinaryLoss,
@@ -14,6 +14,7 @@ from anymae.losses.vectors import CosineLoss, CrossEntropyLoss, EuclideanLoss
 
 __all__ = [
     "AbsoluteLoss",
+    "AlikeLoss",
     "BinaryLoss",
     "ChamferLoss",
     "ContrastiveLoss",
@@ -23,6 +24,7 @@ __all__ = [
     "EuclideanLoss",
     "Loss",
     "RankLoss",
+    "RowCorrelationLoss",
     "SmoothLoss",
     "SquaredLoss",
     "mean_known",

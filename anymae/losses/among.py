@@ -41,6 +41,63 @@ class ContrastiveLoss(Loss, kind="contrastive"):
         return torch.cat(parts) if parts else prediction.sum(1)
 
 
+class RowCorrelationLoss(Loss, kind="row-correlation"):
+    """Each prediction's cosine with its own target should be 1, and with those of others 0, which
+    weighs ``others``: (c_ii - 1)^2 + others sum_j c_ij^2 over the other rows j of the batch (LFR,
+    Sui et al. 2024).
+
+    At most ``rivals`` rows are compared with one another, consecutive ones.
+    """
+
+    others: float = Field(default=0.01, ge=0)
+    rivals: int = Field(default=256, ge=2)
+
+    def per_token(
+        self,
+        prediction: Tensor,
+        target: Tensor,
+        observed: Tensor | None = None,
+        shape: tuple[int, ...] = (),
+    ) -> Tensor:
+        ours, theirs = (F.normalize(x.float(), dim=1) for x in (prediction, target))
+        parts = []
+        for a, b in zip(ours.split(self.rivals), theirs.split(self.rivals), strict=True):
+            cosines = a @ b.T
+            own = cosines.diagonal()
+            apart = cosines.square().sum(1) - own.square()
+            parts.append((own - 1).square() + self.others * apart)
+        return torch.cat(parts) if parts else prediction.sum(1)
+
+
+class AlikeLoss(Loss, kind="alike"):
+    """Rows with the same target, one number, should be alike: for each row the mean over those of
+    -log of its share among all other rows, by softmax of cosines over ``temperature`` (SimMTM's
+    constraint, Dong et al. 2023; Khosla et al. 2020). 0 for a row that is alone with its number.
+
+    Time and memory grow with the square of the rows: for questions about samples.
+    """
+
+    temperature: float = Field(default=0.2, gt=0)
+
+    def per_token(
+        self,
+        prediction: Tensor,
+        target: Tensor,
+        observed: Tensor | None = None,
+        shape: tuple[int, ...] = (),
+    ) -> Tensor:
+        if target.shape[1] != 1:
+            raise BadConfig(
+                "loss=alike compares rows by one number", found=f"{target.shape[1]} a row"
+            )
+        rows = F.normalize(prediction.float(), dim=1)
+        itself = torch.eye(len(rows), dtype=torch.bool, device=rows.device)
+        logits = (rows @ rows.T / self.temperature).masked_fill(itself, -1e9)
+        alike = (target == target.T) & ~itself
+        surprise = -(logits.log_softmax(1) * alike).sum(1)
+        return surprise / alike.sum(1).clamp(min=1)
+
+
 class RankLoss(Loss, kind="rank"):
     """Whether numbers come in the order of their targets: for each token, the mean over the others
     of -log sigmoid of how much higher the one of the larger target is put; equal targets are not

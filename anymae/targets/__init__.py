@@ -9,6 +9,7 @@ from anymae.targets.hog import Hog
 from anymae.targets.links import Links
 from anymae.targets.morphed import MorphedFeatures
 from anymae.targets.pooled import PooledFeatures
+from anymae.targets.projections import Projections
 from anymae.targets.prototypes import Prototypes
 from anymae.targets.sets import Count, Surface
 from anymae.targets.target import Scene, Target
@@ -24,6 +25,7 @@ __all__ = [
     "Links",
     "MorphedFeatures",
     "PooledFeatures",
+    "Projections",
     "Prototypes",
     "Scene",
     "Surface",

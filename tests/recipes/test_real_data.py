@@ -100,6 +100,7 @@ CASES: dict[str, tuple[Callable[[Path], Data], int, float, dict[str, Any]]] = {
     "pixel-transformer": (pixels, 600, 0.1, {}),
     "bamboo": (pixels, 800, 0.05, DEEP),
     "pits": (series, 200, 0.5, {}),
+    "lfr": (rows, 200, 0.1, {}),
     "cellular": (coloured, 250, 0.1, {}),
     "satmae": (coloured, 250, 0.1, {}),
     "msn": (images, 600, 0.1, SHORT | {"lr": 1e-3}),
