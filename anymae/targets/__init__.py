@@ -12,6 +12,7 @@ from anymae.targets.pooled import PooledFeatures
 from anymae.targets.projections import Projections
 from anymae.targets.prototypes import Prototypes
 from anymae.targets.sets import Count, Surface
+from anymae.targets.siblings import Siblings
 from anymae.targets.target import Scene, Target
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Projections",
     "Prototypes",
     "Scene",
+    "Siblings",
     "Surface",
     "Target",
 ]

@@ -101,6 +101,7 @@ CASES: dict[str, tuple[Callable[[Path], Data], int, float, dict[str, Any]]] = {
     "bamboo": (pixels, 800, 0.05, DEEP),
     "pits": (series, 200, 0.5, {}),
     "lfr": (rows, 200, 0.1, {}),
+    "simmtm": (series, 200, 0.05, {}),
     "cellular": (coloured, 250, 0.1, {}),
     "satmae": (coloured, 250, 0.1, {}),
     "msn": (images, 600, 0.1, SHORT | {"lr": 1e-3}),
