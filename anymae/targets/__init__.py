@@ -1,6 +1,7 @@
 """Targets: what the answer should be."""
 
 from anymae.targets.assignments import Assignments
+from anymae.targets.balanced import Balanced
 from anymae.targets.codes import Codes
 from anymae.targets.content import Content
 from anymae.targets.difficulty import Difficulty
@@ -17,6 +18,7 @@ from anymae.targets.target import Scene, Target
 
 __all__ = [
     "Assignments",
+    "Balanced",
     "Codes",
     "Content",
     "Count",

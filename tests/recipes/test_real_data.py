@@ -64,6 +64,10 @@ def coloured(data: Path) -> Data:
     return np.stack([np.asarray(photo) for photo in photos]), "image", options
 
 
+BALANCED = SHORT | {
+    "target.codes": 16, "target.lr": 1e-2, "lr": 1e-3, "mask.ask": 1.0, "batch_size": 64,
+}  # fmt: skip
+"""Sixteen tokens a sample: one in twenty would be one, and clusters have a few steps to learn."""
 DEEP = {
     "encoder.deeper": 2, "encoder.width": 64, "encoder.heads": 2, "decoder.depth": 3,
     "target.normalise": "none", "mask.ratio": 0.5,
@@ -102,6 +106,7 @@ CASES: dict[str, tuple[Callable[[Path], Data], int, float, dict[str, Any]]] = {
     "pits": (series, 200, 0.5, {}),
     "lfr": (rows, 200, 0.1, {}),
     "simmtm": (series, 200, 0.05, {}),
+    "capi": (images, 600, 0.03, BALANCED),
     "cellular": (coloured, 250, 0.1, {}),
     "satmae": (coloured, 250, 0.1, {}),
     "msn": (images, 600, 0.1, SHORT | {"lr": 1e-3}),
