@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from pydantic import ValidationError
+
 from anymae.adapter import Adapter
 from anymae.corruption import HideEdges
 from anymae.decoders import Decoder
@@ -30,6 +32,7 @@ class Asked(NamedTuple):
 
 def check(recipe: Recipe, adapter: Adapter, encoder: EncoderConfig | None) -> None:
     """Raise ``IncompatibleRecipe`` if the parts do not fit each other or the modality."""
+    check_options(recipe, type(adapter))
     for part in recipe.all_parts():
         for need in sorted(part.needs - adapter.provides):
             raise IncompatibleRecipe(
@@ -48,6 +51,30 @@ def check(recipe: Recipe, adapter: Adapter, encoder: EncoderConfig | None) -> No
                 hint="Use teacher=ema; or target=prototypes, whose codewords follow any teacher.",
             )
     _check_difficulty(recipe)
+
+
+def check_options(recipe: Recipe, kind: type[Adapter]) -> None:
+    """Raise ``IncompatibleRecipe`` if a modality does not take the options a recipe wants of it."""
+    option = unfit_option(recipe, kind)
+    if option is not None:
+        raise IncompatibleRecipe(
+            f"recipe {recipe.name!r} needs modality_options {option}="
+            f"{recipe.wanted('adapter')[option]}, which the {kind.name} modality does not take"
+        )
+
+
+def unfit_option(recipe: Recipe, kind: type[Adapter]) -> str | None:
+    """The first option a recipe wants that a modality does not have, or not with this value."""
+    wanted = recipe.wanted("adapter")
+    for option in wanted:
+        if option not in kind.model_fields:
+            return option
+    try:
+        kind(**wanted)
+    except ValidationError as error:
+        wrong = {str(found["loc"][0]) for found in error.errors() if found["loc"]}
+        return next((option for option in wanted if option in wrong), None)
+    return None
 
 
 def _questions(recipe: Recipe) -> Iterator[Asked]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from anymae.adapter import Adapter
 from anymae.config import TrainingConfig
@@ -19,7 +19,10 @@ from anymae.positions import Position, SinCosPosition
 from anymae.targets import Content, Target
 from anymae.teachers import NoTeacher, Teacher
 
-SLOTS = ("views", "position", "mask", "corruption", "decoder", "target", "loss", "teacher", "also")
+SLOTS = (
+    "settings", "views", "position", "mask", "corruption", "decoder", "target", "loss", "teacher",
+    "also",
+)  # fmt: skip
 
 
 class Recipe(BaseModel):
@@ -38,6 +41,9 @@ class Recipe(BaseModel):
     differs: str = ""
     verified: bool = True
 
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """What the method wants of the modality's options and of the encoder, by dotted names, e.g.
+    ``{"adapter.patch_size": 1, "encoder.cls": False}``. A user's word overrides it."""
     views: int = Field(default=1, ge=1)
     """Masks of each sample in one step; a teacher looks at the whole sample once for all. Batches
     count samples: the student's work in a step grows with this."""
@@ -51,6 +57,14 @@ class Recipe(BaseModel):
     also: tuple[Goal, ...] = ()
     """Further goals, beside the one that decoder, target and loss make."""
     training: TrainingConfig = Field(default_factory=TrainingConfig)
+
+    @field_validator("settings")
+    @classmethod
+    def _of_adapter_or_encoder(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        for key in settings:
+            if not key.startswith(("adapter.", "encoder.")):
+                raise ValueError(f"{key} must begin with adapter. or encoder.")
+        return settings
 
     @property
     def parts(self) -> dict[str, Any]:
@@ -70,11 +84,19 @@ class Recipe(BaseModel):
     @property
     def works_with(self) -> tuple[str, ...]:
         """Names of the registered modalities this recipe runs on (imports their adapters)."""
+        from anymae.compatibility import unfit_option
         from anymae.registry import modalities
 
         return tuple(
-            name for name, adapter in modalities().items() if self.needs <= adapter.provides
+            name
+            for name, adapter in modalities().items()
+            if self.needs <= adapter.provides and unfit_option(self, adapter) is None
         )
+
+    def wanted(self, of: Literal["adapter", "encoder"]) -> dict[str, Any]:
+        """The settings of one of the two, by plain names."""
+        prefix = f"{of}."
+        return {k.removeprefix(prefix): v for k, v in self.settings.items() if k.startswith(prefix)}
 
     def check(self, adapter: Adapter, encoder: EncoderConfig | None = None) -> None:
         """Raise ``IncompatibleRecipe`` if the parts do not fit each other or the modality."""

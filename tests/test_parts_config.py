@@ -95,7 +95,7 @@ def test_anything_else_is_no_part(value):
         Decoder.resolve(value)
     said = str(caught.value)
     assert "decoder must be a kind or a mapping with a kind" in said
-    assert "expected one of cross, edges, linear, pool, self" in said
+    assert "expected one of cross, edges, linear, neighbours, pool, self" in said
 
 
 def test_an_unknown_kind_is_answered_with_the_nearest():
@@ -228,8 +228,8 @@ def test_an_unknown_setting_is_answered_with_the_nearest(overrides, field, meant
 
 def test_where_nothing_is_near_everything_is_listed():
     known = (
-        "Known: depth, global_every, heads, hidden, mlp_ratio, place_noise, pool, shifted, width, "
-        "window."
+        "Known: bottleneck, depth, global_every, heads, hidden, mlp_ratio, place_noise, pool, shifted, "
+        "temperature, width, window."
     )
     assert known in refused({"decoder.zzz": 1})
 

@@ -22,6 +22,7 @@ from anymae.model import Model
 from anymae.recipe import Recipe
 from anymae.registry import recipe as recipe_named
 from anymae.tokens import Packed, Tokens
+from anymae.training.arguments import encoder_of
 
 EXAMPLES = 32
 """Examples an adapter is fitted and trained on."""
@@ -102,7 +103,7 @@ class Case:
 
     def model(self, recipe: str = "mae") -> Model:
         """A small new model in eval mode, its weights away from simple initial values."""
-        encoder = with_overrides(ENCODER, self.settings(recipe)["encoder"], f"numbers({recipe!r})")
+        encoder = encoder_of(ENCODER, self.fitted, recipe, {})
         model = Model(self.fitted, self.recipe(recipe), encoder)
         draw = draws.generator("checks", "weights")
         with torch.no_grad():

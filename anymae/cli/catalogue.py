@@ -62,9 +62,11 @@ def recipe_page(every: Iterable[Recipe], mae: Recipe) -> str:
     return "\n".join(lines)
 
 
-def _said_all(part: BaseModel | tuple[BaseModel, ...] | int) -> str:
+def _said_all(part: BaseModel | tuple[BaseModel, ...] | dict[str, Any] | int) -> str:
     if isinstance(part, int):
         return str(part)
+    if isinstance(part, dict):
+        return " ".join(f"{key}={value}" for key, value in part.items()) or "none"
     if isinstance(part, tuple):
         return "; ".join(_said(one) for one in part) or "none"
     return _said(part)

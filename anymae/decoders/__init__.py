@@ -3,6 +3,7 @@
 from anymae.decoders.along_edges import EdgeDecoder
 from anymae.decoders.attending import CrossDecoder, SelfDecoder
 from anymae.decoders.decoder import Decoder, Question, Whole
+from anymae.decoders.neighbours import NeighbourDecoder
 from anymae.decoders.plain import LinearDecoder, PoolDecoder
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "Decoder",
     "EdgeDecoder",
     "LinearDecoder",
+    "NeighbourDecoder",
     "PoolDecoder",
     "Question",
     "SelfDecoder",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from anymae.corruption import MaskToken
-from anymae.decoders import LinearDecoder, SelfDecoder
+from anymae.decoders import CrossDecoder, LinearDecoder, SelfDecoder
 from anymae.goals import Goal
 from anymae.losses import (
     ContrastiveLoss,
@@ -18,7 +18,7 @@ from anymae.masks.places import NearestPriority, SpanPriority
 from anymae.masks.priorities import BlockPriority
 from anymae.masks.watched import AttentionPriority
 from anymae.recipe import Recipe
-from anymae.targets import Assignments, Content, Features, Hog, Prototypes
+from anymae.targets import Assignments, Balanced, Content, Features, Hog, Prototypes
 from anymae.teachers import EmaTeacher, StagedTeacher, StillTeacher
 
 DATA2VEC2 = Recipe(
@@ -222,7 +222,28 @@ IBOT = Recipe(
     teacher=EmaTeacher(start=0.996),
 )
 
+CAPI = Recipe(
+    name="capi",
+    paper="Darcet et al., Cluster and Predict Latent Patches for Improved Masked Image Modeling, "
+    "TMLR 2025 (CAPI)",
+    year=2025,
+    summary="Which cluster a moving average's feature of a hidden token is in; clusters learn, and "
+    "are balanced place by place. One in twenty hidden tokens is asked.",
+    differs="64 clusters, not 16,384, as batches are as much smaller; one box is seen, not rolled "
+    "round the edges; the decoder follows the encoder's size, and is not twelve blocks of its "
+    "width; absolute positions, not rotary ones; layer norm; the average's momentum follows half a "
+    "cosine from 0.999, with no warm-up before; clusters learn without weight decay and at a "
+    "constant rate.",
+    mask=Mask(
+        priority=NearestPriority(hide=False, norm="box"), budget=RatioBudget(ratio=0.65), ask=0.05
+    ),
+    decoder=CrossDecoder(),
+    target=Balanced(),
+    loss=CrossEntropyLoss(),
+    teacher=EmaTeacher(start=0.999),
+)
+
 RECIPES = (
     DATA2VEC2, I_JEPA, T_JEPA, FLEXPREDICT, DBOT, LATENT_MIM, MASKALIGN, SELF_DISTILLATION,
-    RANDOM_FEATURES, GRAPHMAE2, MASKFEAT, FG_MAE, SSAST, DINO_SR, IBOT,
+    RANDOM_FEATURES, GRAPHMAE2, MASKFEAT, FG_MAE, SSAST, DINO_SR, IBOT, CAPI,
 )  # fmt: skip

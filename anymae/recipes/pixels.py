@@ -1,4 +1,4 @@
-"""Recipes that predict the hidden content itself: MAE, SimMIM and LocalMIM."""
+"""Recipes that predict the hidden content itself: MAE, SimMIM and variants of MAE."""
 
 from __future__ import annotations
 
@@ -55,4 +55,29 @@ LOCALMIM = Recipe(
     ),
 )
 
-RECIPES = (MAE, SIMMIM, LOCALMIM)
+PIXEL_TRANSFORMER = Recipe(
+    name="pixel-transformer",
+    paper="Nguyen et al., An Image is Worth More Than 16x16 Patches: Exploring Transformers on "
+    "Individual Pixels, 2024 (PiT)",
+    year=2024,
+    summary="MAE whose tokens are single pixels, with learned places.",
+    differs="Places are learned where all images share one size, and sines elsewhere; of a video "
+    "a token is a pixel of two frames, at sines; images are not made smaller first.",
+    verified=False,
+    settings={"adapter.patch_size": 1},
+)
+
+BAMBOO = Recipe(
+    name="bamboo",
+    paper="Xue et al., A Study on Transformer Configuration and Training Objective, ICML 2023",
+    year=2023,
+    summary="MAE with an encoder twice as deep, and narrower, of as many weights.",
+    differs="The proportions are from memory: a named size is made twice as deep, its width "
+    "divided by the root of two and brought to heads of 32 numbers; a configuration stays as it "
+    "is given.",
+    verified=False,
+    settings={"encoder.deeper": 2},
+    target=Content(normalise="token"),
+)
+
+RECIPES = (MAE, SIMMIM, LOCALMIM, PIXEL_TRANSFORMER, BAMBOO)

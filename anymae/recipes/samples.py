@@ -5,11 +5,11 @@ from __future__ import annotations
 from anymae.corruption import Replace
 from anymae.decoders import LinearDecoder, PoolDecoder
 from anymae.goals import Goal
-from anymae.losses import ContrastiveLoss, CrossEntropyLoss
+from anymae.losses import ContrastiveLoss, CrossEntropyLoss, RowCorrelationLoss
 from anymae.masks import Mask
 from anymae.masks.budgets import RatioBudget
 from anymae.recipe import Recipe
-from anymae.targets import Assignments, PooledFeatures
+from anymae.targets import Assignments, PooledFeatures, Projections
 from anymae.teachers import EmaTeacher
 
 SCARF = Recipe(
@@ -71,4 +71,21 @@ MSN = Recipe(
     teacher=EmaTeacher(start=0.996),
 )
 
-RECIPES = (SCARF, SAINT, MSN)
+LFR = Recipe(
+    name="lfr",
+    paper="Sui et al., Self-supervised Representation Learning from Random Data Projectors, ICLR "
+    "2024",
+    year=2024,
+    summary="A linear map of what the encoder makes of a sample must tell what six random networks "
+    "of it say, each sample's own among those of others.",
+    differs="Networks are of content and place, averaged over tokens, with one hidden layer, "
+    "whatever the modality; answers pass a network of one hidden layer before the six linear maps; "
+    "15 in a hundred tokens are hidden, for each mask leaves out one or more; both learn together, "
+    "not in turns.",
+    mask=Mask(budget=RatioBudget(ratio=0.15), asked="sample"),
+    decoder=PoolDecoder(),
+    target=Projections(),
+    loss=RowCorrelationLoss(),
+)
+
+RECIPES = (SCARF, SAINT, MSN, LFR)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from anymae.corruption import MaskToken, Replace
-from anymae.decoders import LinearDecoder
-from anymae.losses import AbsoluteLoss, ChamferLoss, CrossEntropyLoss, EuclideanLoss
+from anymae.decoders import LinearDecoder, NeighbourDecoder, PoolDecoder
+from anymae.goals import Goal
+from anymae.losses import AbsoluteLoss, AlikeLoss, ChamferLoss, CrossEntropyLoss, EuclideanLoss
 from anymae.masks import Mask
 from anymae.masks.budgets import RangeBudget, RatioBudget
+from anymae.masks.places import SpanPriority
 from anymae.masks.priorities import BlockPriority
-from anymae.positions import MlpPosition
+from anymae.positions import MlpPosition, NoPosition
 from anymae.recipe import Recipe
-from anymae.targets import Codes
+from anymae.targets import Codes, Siblings
 
 PATCHTST = Recipe(
     name="patchtst",
@@ -30,6 +32,45 @@ TI_MAE = Recipe(
     year=2023,
     summary="MAE on raw content: three quarters are hidden.",
     verified=False,
+)
+
+PITS = Recipe(
+    name="pits",
+    paper="Lee et al., Learning to Embed Time Series Patches Independently, ICLR 2024",
+    year=2024,
+    summary="Every token alone: no attention, no place; a small network says what it was shown.",
+    differs="A block of the encoder, whose tokens attend to themselves, instead of two linear "
+    "maps; half of the tokens a step, and no contrast between this half and the other; tokens "
+    "without places of their own, such as nodes, meet.",
+    settings={
+        "encoder.depth": 1,
+        "encoder.cls": False,
+        "encoder.layout": "window",
+        "encoder.window": [1e-6],
+        "encoder.shifted": False,
+        "encoder.global_every": 0,
+    },
+    position=NoPosition(),
+    mask=Mask(budget=RatioBudget(ratio=0.5), asked="seen"),
+    decoder=LinearDecoder(),
+)
+
+SIMMTM = Recipe(
+    name="simmtm",
+    paper="Dong et al., SimMTM: A Simple Pre-Training Framework for Masked Time-Series Modeling, "
+    "NeurIPS 2023",
+    year=2023,
+    summary="Three masked copies; a sample is rebuilt, token by token, from the copies and samples "
+    "of the batch that are like it, and copies of one sample should be alike.",
+    differs="Hidden tokens are a learned vector, not zeros; similarity is of the mean of the "
+    "tokens, not of all laid side by side, and the constraint has a network of its own; both goals "
+    "weigh the same, which the paper learns; runs of a fixed length; a token is answered for by "
+    "the token at its place, through one linear map for all places.",
+    views=3,
+    mask=Mask(priority=SpanPriority(axis=0, length=3), budget=RatioBudget(ratio=0.5), asked="all"),
+    corruption=MaskToken(),
+    decoder=NeighbourDecoder(),
+    also=(Goal(decoder=PoolDecoder(), target=Siblings(), loss=AlikeLoss(), scope="sample"),),
 )
 
 MOMENT = Recipe(
@@ -161,6 +202,6 @@ DABS_MAE = Recipe(
 )
 
 RECIPES = (
-    PATCHTST, TI_MAE, MOMENT, REMASKER, MET, VIME, GMML, BERT, MAE_LM, POINTMAE, CODES, MAGE,
-    DABS_MAE,
+    PATCHTST, TI_MAE, PITS, SIMMTM, MOMENT, REMASKER, MET, VIME, GMML, BERT, MAE_LM, POINTMAE,
+    CODES, MAGE, DABS_MAE,
 )  # fmt: skip

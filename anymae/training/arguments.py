@@ -12,6 +12,7 @@ import torch
 
 from anymae import draws
 from anymae.adapter import Adapter
+from anymae.compatibility import check_options
 from anymae.config import validated, with_overrides
 from anymae.data.sources import Source, Subset, open_source
 from anymae.encoder import SIZES, EncoderConfig
@@ -31,16 +32,26 @@ def refuse_unlaunched(processes: int) -> None:
         )
 
 
-def adapter_of(modality: Any, options: Mapping[str, Any]) -> Adapter:
-    """The adapter of a name, a class or an instance. Raises ``BadConfig``."""
+def adapter_of(modality: Any, options: Mapping[str, Any], recipe: str | Recipe = "mae") -> Adapter:
+    """The adapter of a name, a class or an instance, with the options that a recipe wants of it
+    where the user's ``options``, or what was set on an instance, do not say otherwise. Raises
+    ``BadConfig``, ``IncompatibleRecipe``."""
+    method = _method(recipe)
+    wanted = method.wanted("adapter")
+    if isinstance(modality, tuple | list):
+        joint = JointAdapter.of(modality, options)
+        check_options(method, JointAdapter)
+        return joint
     if isinstance(modality, Adapter):
         if options:
             raise BadConfig("modality_options cannot be given with an adapter instance")
-        return modality
-    if isinstance(modality, tuple | list):
-        return JointAdapter.of(modality, options)
-    kind = modality if isinstance(modality, type) else modality_named(modality)
-    return validated(kind, options, "modality_options")
+        if not wanted:
+            return modality
+        kind, options = type(modality), modality.model_dump(exclude_unset=True)
+    else:
+        kind = modality if isinstance(modality, type) else modality_named(modality)
+    check_options(method, kind)
+    return validated(kind, wanted | dict(options), "modality_options")
 
 
 def recipe_of(
@@ -69,15 +80,38 @@ def encoder_of(
     size: str | EncoderConfig, adapter: Adapter, recipe: str | Recipe, overrides: Mapping[str, Any]
 ) -> EncoderConfig:
     """The encoder of a size's name or of a configuration, with this modality's settings for a named
-    recipe where the configuration does not say otherwise; then with the user's ``encoder.``
-    settings."""
+    recipe and then the recipe's own, where the configuration does not say otherwise; then with the
+    user's ``encoder.`` settings.
+
+    ``encoder.deeper`` is none of its fields: it makes the encoder that many times as deep and so
+    much narrower that its blocks have as many weights (see ``_deepened``).
+    """
     if isinstance(size, str) and size not in SIZES:
         raise unknown_name("size", size, SIZES)
     config = SIZES[size] if isinstance(size, str) else size
     modality = _of_encoder(adapter.numbers(recipe) if isinstance(recipe, str) else {})
     said = set() if isinstance(size, str) else config.model_fields_set
-    own = {k: v for k, v in modality.items() if k not in said}
-    return with_overrides(config, own | _of_encoder(overrides), "encoder")
+    wanted = _method(recipe).wanted("encoder")
+    if said & {"width", "depth", "heads"}:
+        wanted.pop("deeper", None)
+    own = {k: v for k, v in (modality | wanted).items() if k not in said}
+    settings = own | _of_encoder(overrides)
+    if "deeper" in settings:
+        config = _deepened(config, settings.pop("deeper"))
+    return with_overrides(config, settings, "encoder")
+
+
+def _method(recipe: str | Recipe) -> Recipe:
+    return recipe if isinstance(recipe, Recipe) else recipe_named(recipe)
+
+
+def _deepened(config: EncoderConfig, times: Any) -> EncoderConfig:
+    """``times`` the depth at the width over the root of it, in heads of 32 numbers."""
+    if isinstance(times, bool) or not isinstance(times, int | float) or times <= 0:
+        raise BadConfig("encoder.deeper must be a positive number", found=repr(times))
+    heads = max(1, round(config.width / math.sqrt(times) / 32))
+    depth = max(1, round(config.depth * times))
+    return config.model_copy(update={"width": 32 * heads, "heads": heads, "depth": depth})
 
 
 def _of_encoder(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,7 +173,7 @@ def _shown(source: Source, limit: int, left_out: set[int], looked_at: list[int])
 
 def refuse_unknown(overrides: Mapping[str, Any], arguments: Iterable[str]) -> None:
     """Raise ``BadConfig`` for a setting that is neither a slot nor an argument's name."""
-    slots = {*Recipe.model_fields, "encoder"}
+    slots = {*Recipe.model_fields, "encoder"} - {"settings"}
     for key in overrides:
         if key.split(".")[0] not in slots:
             raise unknown_name("setting", key, {*slots, *arguments})

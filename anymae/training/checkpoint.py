@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from anymae import __version__
@@ -78,14 +78,6 @@ class Manifest(BaseModel):
     anymae: str
     circumstances: Circumstances
     files: dict[str, Fingerprint]
-
-    @field_validator("files")
-    @classmethod
-    def _of_this_folder(cls, files: dict[str, Fingerprint]) -> dict[str, Fingerprint]:
-        for name in files:
-            if Path(name).name != name:
-                raise ValueError(f"names a file outside its folder: {name!r}")
-        return files
 
 
 @dataclass(frozen=True)

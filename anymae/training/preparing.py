@@ -74,7 +74,7 @@ def prepare(
     ``given`` are training settings that have arguments of their own.
     """
     given, overrides = given or {}, overrides or {}
-    adapter = adapter_of(modality, modality_options or {})
+    adapter = adapter_of(modality, modality_options or {}, recipe)
     method = recipe_of(recipe, adapter, mask_ratio, given, overrides)
     encoder_of(size, adapter, recipe, overrides)  # what is wrong there is said before reading
     skip_bad = method.training.on_bad_sample == "skip"

@@ -8,24 +8,34 @@ Shapes: H rows, W columns, C channels, p and q the patch's height and width.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, BinaryIO, ClassVar, Self
+from typing import Any, BinaryIO, ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from einops import rearrange
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator
+from torch import nn
 
 from anymae.adapter import Adapter
 from anymae.errors import BadInput
 from anymae.kernels.segments import Segments
+from anymae.modalities.image.bands import (
+    BandEmbedding,
+    BandHead,
+    Groups,
+    groups_of,
+    parted,
+    whole,
+)
 from anymae.modalities.image.files import EXTENSIONS, read_image
 from anymae.modalities.image.pixels import ChannelAxis, as_array, guess_channel_axis
 from anymae.modalities.image.survey import survey
 from anymae.pixels import random_crop_box, refuse_non_finite, resized, with_channels
 from anymae.registry import register
-from anymae.tokens import Packed, Tokens
+from anymae.tokens import OBSERVED, Packed, Tokens
 
 
 @register
@@ -35,8 +45,14 @@ class ImageAdapter(Adapter):
     Fields that are None are learned from the data by ``fit``: ``patch_size`` from the image size,
     ``image_size`` (rows, columns) if all images share one (else images keep their own shape, at
     most ``max_side`` a side, rounded to whole patches), ``channels``, ``mean`` and ``std`` per
-    channel in raw units, ``value_range`` and ``dtype``. Pretraining crops a random
-    ``crop_scale`` of the area to the full size and flips half of the images, as MAE does.
+    channel in raw units, ``value_range`` and ``dtype``.
+
+    With ``bands`` a token holds a patch of some channels only, with their group as third
+    coordinate: ``"each"`` channel alone, all sharing one embedding and head, or groups of numbered
+    channels, such as ``[[0, 1, 2], [3]]``, with an embedding and head each.
+
+    Pretraining crops a random ``crop_scale`` of the area to the full size and flips half of the
+    images, as MAE does.
     """
 
     name: ClassVar[str] = "image"
@@ -48,6 +64,7 @@ class ImageAdapter(Adapter):
     max_side: int = Field(default=224, gt=0)
     channels: int | None = Field(default=None, gt=0)
     channel_axis: ChannelAxis | None = None
+    bands: Literal["each"] | Groups | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[PositiveFloat, ...] | None = None
     value_range: tuple[float, float] | None = None
@@ -63,18 +80,34 @@ class ImageAdapter(Adapter):
     def _square(cls, value: Any) -> Any:
         return (value, value) if isinstance(value, int) else value
 
+    @field_validator("bands")
+    @classmethod
+    def _channels_once(cls, value: Any) -> Any:
+        if isinstance(value, tuple):
+            every = [channel for group in value for channel in group]
+            if not all(value) or not every or len(set(every)) < len(every) or min(every) < 0:
+                raise ValueError("bands must be groups of channels, each in one group at most")
+        return value
+
     @property
     def token_dim(self) -> int:
-        p, q = self.fitted("patch_size")
-        return p * q * self.fitted("channels")
+        return math.prod(self.token_shape)
 
     @property
     def token_shape(self) -> tuple[int, ...]:
-        return (*self.fitted("patch_size"), self.fitted("channels"))
+        """(p, q, C); of bands (p q, channels of the largest group), which are no images."""
+        p, q = self.fitted("patch_size")
+        if self.bands is None:
+            return p, q, self.fitted("channels")
+        return p * q, max(len(group) for group in self._groups)
 
     @property
     def coord_dim(self) -> int:
-        return 2
+        return 2 if self.bands is None else 3
+
+    @property
+    def _groups(self) -> Groups:
+        return groups_of(self.bands or "each", self.fitted("channels"))
 
     def example(self, seed: int) -> np.ndarray:
         """A (16, 24, 3) uint8 image: a coloured gradient with a bright disc."""
@@ -97,10 +130,13 @@ class ImageAdapter(Adapter):
         height, width = common or (self.max_side, self.max_side)
         patch = self.patch_size or (_default_patch(min(height, width)),) * 2
         size = self.image_size or common
+        channels = self.channels or found.channels
+        if self.bands is not None:
+            groups_of(self.bands, channels)
         learned = {
             "patch_size": patch,
             "image_size": size and (_whole(size[0], patch[0]), _whole(size[1], patch[1])),
-            "channels": self.channels or found.channels,
+            "channels": channels,
             "channel_axis": self.channel_axis or (axes[0] if axes else "last"),
             "mean": self.mean or found.mean,
             "std": self.std or found.std,
@@ -136,15 +172,27 @@ class ImageAdapter(Adapter):
             values = torch.cat([self._patches(piece.to(device)) for piece in pieces])
             grids = [self._grid(image) for image in images]
         coords = torch.cat([_grid_coords(*grid) for grid in grids]).to(device)
-        return Packed(values, coords, Segments.of_lengths(h * w for h, w in grids))
+        segments = Segments.of_lengths(h * w for h, w in grids)
+        if self.bands is None:
+            return Packed(values, coords, segments)
+        p, q = self.fitted("patch_size")
+        values, observed = parted(values, self._groups, p * q)
+        count = len(self._groups)
+        band = torch.arange(count, device=device).repeat(len(coords))
+        coords = torch.cat([coords.repeat_interleave(count, 0), band[:, None]], 1)
+        side = {} if observed is None else {OBSERVED: observed}
+        return Packed(values, coords, Segments(segments.offsets * count), side)
 
     def untokenize(self, tokens: Tokens) -> np.ndarray:
         """(H, W, C) in the data's own units, range and number type; where values are missing
         (NaN, or no token), float32 with NaN there."""
         p, q = self.fitted("patch_size")
-        rows, columns = (int(n) + 1 for n in tokens.coords.amax(0))
-        grid = torch.full((rows * columns, tokens.values.shape[1]), float("nan"))
-        grid[tokens.coords[:, 0] * columns + tokens.coords[:, 1]] = tokens.values.float().cpu()
+        patches, coords = tokens.values.float().cpu(), tokens.coords.cpu()
+        if self.bands is not None:
+            patches, coords = whole(patches, coords, self._groups, self.fitted("channels"))
+        rows, columns = (int(n) + 1 for n in coords.amax(0))
+        grid = torch.full((rows * columns, patches.shape[1]), float("nan"))
+        grid[coords[:, 0] * columns + coords[:, 1]] = patches
         image = rearrange(
             grid.numpy(), "(h w) (p q c) -> (h p) (w q) c", h=rows, w=columns, p=p, q=q
         )
@@ -155,6 +203,24 @@ class ImageAdapter(Adapter):
         if dtype.kind == "f" or np.isnan(image).any():
             return image.astype(dtype if dtype.kind == "f" else np.float32)
         return image.round().astype(dtype)
+
+    def numbers(self, recipe: str) -> Mapping[str, Any]:
+        """Pixels have learned places where there is one table for all images."""
+        known = None not in (self.patch_size, self.image_size)
+        if recipe != "pixel-transformer" or self.bands is not None or not known:
+            return {}
+        (p, q), (height, width) = self.fitted("patch_size"), self.fitted("image_size")
+        return {"position": {"kind": "table", "shape": [height // p, width // q]}}
+
+    def embed(self, width: int) -> nn.Module:
+        if self.bands is None or self.bands == "each":
+            return super().embed(width)
+        return BandEmbedding(self.token_shape[0], self._groups, width)
+
+    def head(self, width: int, out: int) -> nn.Module:
+        if self.bands is None or self.bands == "each" or out != self.token_dim:
+            return super().head(width, out)
+        return BandHead(len(self._groups), width, out)
 
     def draw(self, axes: Any, sample: Any) -> None:
         """Colour or grey (of other numbers of channels the first three), scaled to three standard

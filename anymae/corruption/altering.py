@@ -1,12 +1,12 @@
-"""Corruption: what the encoder gets in place of a hidden token.
+"""Corruptions that give hidden tokens other content, and the base of all that do.
 
-Shapes: S seen, H hidden, T tokens, D width, P coordinates.
+Shapes: H hidden, T tokens, F numbers a token, C channels.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from dataclasses import replace
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,74 +14,10 @@ from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 
 from anymae import draws
+from anymae.corruption.corruption import Corruption, Input
 from anymae.kernels import ragged
-from anymae.kernels.segments import Segments
 from anymae.masks import Roles
-from anymae.parts import Part
 from anymae.tokens import OBSERVED, Packed
-
-
-@dataclass(frozen=True)
-class Input:
-    """What enters the encoder: ``x`` (T', D), cut by ``segments``; ``index`` (T',) are the packed
-    tokens they stand for, ``ask`` (A,) the rows that stand for asked tokens, if any do, and
-    ``see`` (S,) those that stand for seen ones (None: all)."""
-
-    x: Tensor
-    segments: Segments
-    index: Tensor
-    ask: Tensor | None = None
-    see: Tensor | None = None
-
-    def rows_of(self, places: Tensor) -> Tensor | None:
-        """The rows that stand for these packed tokens; None unless every one has a row."""
-        rows = torch.searchsorted(self.index, places)
-        found = self.index[rows.clamp(max=len(self.index) - 1)] == places
-        return rows if bool(found.all()) else None
-
-
-class Corruption(Part, slot="corruption"):
-    """A part that makes a module ``forward(seen, positions, roles, total) -> Input``."""
-
-    @property
-    def keeps_hidden(self) -> bool:
-        """Whether hidden tokens have a row in the encoder."""
-        raise NotImplementedError
-
-    def values(self, packed: Packed, roles: Roles, shape: tuple[int, ...] = ()) -> Packed | None:
-        """The batch with other content where it is hidden, all of which the encoder sees; None if
-        hidden tokens have no content. ``shape`` is a token's (see ``Adapter.token_shape``)."""
-        return None
-
-    def hidden_edges(self, packed: Packed) -> Tensor | None:
-        """(E,) bool: the edges that the encoder does not see; None if it sees all between the
-        tokens it sees."""
-        return None
-
-    def build(self, width: int) -> nn.Module:
-        raise NotImplementedError
-
-
-class Drop(Corruption, kind="drop"):
-    """Hidden tokens are not there: the encoder computes on visible ones only (MAE)."""
-
-    @property
-    def keeps_hidden(self) -> bool:
-        return False
-
-    def build(self, width: int) -> nn.Module:
-        return _Drop()
-
-
-class MaskToken(Corruption, kind="mask-token"):
-    """Hidden tokens enter the encoder as one learned vector plus their position (SimMIM)."""
-
-    @property
-    def keeps_hidden(self) -> bool:
-        return True
-
-    def build(self, width: int) -> nn.Module:
-        return _MaskToken(width)
 
 
 class Alter(Corruption):
@@ -203,27 +139,6 @@ class Quantise(Alter, kind="quantise"):
         return torch.lerp(low[..., None], high[..., None], cuts)
 
 
-class HideEdges(Alter, kind="hide-edges"):
-    """Every token enters as it is, but about a ``ratio`` of the edges is hidden, both directions of
-    an edge together, each by a coin of its own (MaskGAE's edge masking, Li et al. 2023)."""
-
-    needs: ClassVar[frozenset[str]] = frozenset({"edges"})
-
-    ratio: float = Field(default=0.7, ge=0, lt=1)
-
-    def values(self, packed: Packed, roles: Roles, shape: tuple[int, ...] = ()) -> Packed:
-        return packed
-
-    def hidden_edges(self, packed: Packed) -> Tensor | None:
-        if packed.edges is None or not self.ratio:
-            return None
-        pairs = packed.edges.pairs
-        owner, place = packed.segments.ids(packed.device), packed.segments.within(packed.device)
-        low, high = place[pairs].amin(0), place[pairs].amax(0)
-        keys = packed.drawing_keys[owner[pairs[0]]]
-        return draws.uniform(keys, (low << 32) + high, "corruption/edge") < self.ratio
-
-
 def _ranges(packed: Packed, channels: int) -> tuple[Tensor, Tensor]:
     """The least and largest known number of each channel of each sample, (B, C) each; 0 where a
     sample knows none."""
@@ -251,23 +166,3 @@ class _Altered(nn.Module):
     def forward(self, everything: Tensor, hidden_positions: None, roles: Roles) -> Input:
         index = torch.arange(len(everything), device=everything.device)
         return Input(everything, roles.of_all, index, roles.ask, roles.see)
-
-
-class _Drop(nn.Module):
-    def forward(self, seen: Tensor, hidden_positions: None, roles: Roles) -> Input:
-        return Input(seen, roles.of_see, roles.see)
-
-
-class _MaskToken(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.token = nn.Parameter(torch.empty(width))
-        nn.init.normal_(self.token, std=0.02)
-
-    def forward(self, seen: Tensor, hidden_positions: Tensor, roles: Roles) -> Input:
-        """seen (S, D) and hidden_positions (H, D) are merged back into packed order."""
-        hidden = hidden_positions + self.token
-        order = torch.cat([roles.see, roles.hide]).argsort()
-        x = torch.cat([seen, hidden.to(seen.dtype)]).index_select(0, order)
-        everything = torch.arange(len(x), device=x.device)
-        return Input(x, roles.of_all, everything, roles.ask, roles.see)
