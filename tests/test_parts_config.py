@@ -228,8 +228,8 @@ def test_an_unknown_setting_is_answered_with_the_nearest(overrides, field, meant
 
 def test_where_nothing_is_near_everything_is_listed():
     known = (
-        "Known: bottleneck, depth, global_every, heads, hidden, mlp_ratio, place_noise, pool, shifted, "
-        "temperature, width, window."
+        "Known: bottleneck, depth, global_every, heads, hidden, mlp_ratio, place_noise, pool, "
+        "shifted, temperature, width, window."
     )
     assert known in refused({"decoder.zzz": 1})
 
