@@ -36,7 +36,7 @@ from anymae.errors import IncompatibleRecipe
 from anymae.evaluation.intervals import t_half_width
 from anymae.model import Model
 from anymae.registry import recipe as recipe_named
-from anymae.training.arguments import encoder_of, recipe_of
+from anymae.training.arguments import adapter_of, encoder_of, recipe_of
 from anymae.views import in_views
 
 ENCODER = anymae.EncoderConfig(width=96, depth=4, heads=3)
@@ -122,11 +122,11 @@ def method(entry: str) -> tuple[str, dict[str, Any]]:
 def cost_of(task: Task, entry: str) -> float:
     """Floating-point operations of one training step, forward and backward. Raises
     ``IncompatibleRecipe``."""
-    adapter = anymae.modalities()[task.modality](**task.options)
+    name, settings = method(entry)
+    adapter = adapter_of(task.modality, task.options, name)
     source = open_source(samples_of(task.train), adapter)
     indices = np.linspace(0, len(source) - 1, min(BATCH, len(source))).astype(int).tolist()
     adapter = adapter.fit(source[i] for i in indices)
-    name, settings = method(entry)
     recipe = recipe_of(name, adapter, None, {}, settings)
     model = Model(adapter, recipe, encoder_of(ENCODER, adapter, name, {}))
     packed = read_batch(source, adapter, indices, 0, "operations")
