@@ -14,15 +14,20 @@ import torch
 
 from anymae.errors import BadConfig
 
-Precision = Literal["fp32", "bf16"]
-DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
+Precision = Literal["fp32", "bf16", "fp16"]
+DTYPES: dict[Precision, torch.dtype] = {
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
 _CPU_UNITS = ("amx_bf16", "avx512_bf16", "arm_bf16", "arm_sve_bf16")
 """Instructions with which bfloat16 matrix products are several times faster than float32 ones:
 4 times with AVX512-BF16, 7 with AMX (``anymae doctor`` measures it)."""
 
 
 def resolve(precision: str, device: torch.device) -> Precision:
-    """``"fp32"`` or ``"bf16"`` from those or ``"auto"``. Raises ``BadConfig``."""
+    """``"fp32"``, ``"bf16"`` or ``"fp16"`` from those or ``"auto"``, which never is the last: it
+    needs its loss scaled. Raises ``BadConfig``."""
     if precision == "auto":
         return "bf16" if _fast_in_bf16(device.type) else "fp32"
     if precision not in DTYPES:

@@ -32,7 +32,7 @@ def pretrain(
     out: Out = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every draw.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
     strategy: Strategy = "auto",
     option: Annotated[
         list[str], typer.Option("--option", help="A modality option, e.g. patch_size=8.")

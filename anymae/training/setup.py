@@ -57,6 +57,10 @@ class Progress(BaseModel):
     first_loss: float | None = None
     norms: list[float] = []
     """Gradient norms of the last good steps."""
+    scale: float = 1.0
+    """What the loss is multiplied by, so that float16 holds its gradients."""
+    since_overflow: int = 0
+    """Good steps since the scale last changed."""
     bad_in_a_row: int = 0
     bad_steps: int = 0
     rollbacks: int = 0

@@ -34,6 +34,7 @@ from anymae.training.history import write_history
 from anymae.training.keeping import Keeper
 from anymae.training.optim import rate
 from anymae.training.progress import ProgressLine
+from anymae.training.scaling import first_scale, overflowed, try_more
 from anymae.training.setup import Progress, Setup
 from anymae.training.signals import StopFlag
 from anymae.training.trained import Trained
@@ -62,7 +63,7 @@ class Trainer:
         samples = len(setup.source)
         total = self.config.total_draws(samples)
         self.plan = Plan(samples, self.config.batch_size, total, setup.seed)
-        self.progress = Progress()
+        self.progress = Progress(scale=first_scale(setup.precision))
         workers = self.config.workers
         workers = default_workers(samples) if workers is None else workers
         self.waiting = Waiting(workers, checkpoints.warn)
@@ -171,7 +172,7 @@ class Trainer:
         theirs (``also``); returns the main goal's loss, and what this process ``observed``."""
         total: Tensor | float = 0.0
         observed: dict[int, Tensor] = {}
-        views = self.model.recipe.views
+        views, scale = self.model.recipe.views, self.progress.scale
         for i, part in enumerate(parts):
             with self.trained.gathering(last=i == len(parts) - 1):
                 with autocast(self.world.device, self.setup.precision):
@@ -180,11 +181,13 @@ class Trainer:
                 for term, of in zip(output.also, also, strict=True):
                     loss = loss + term.sum * (term.weight / max(of, 1))
                 # Processes average gradients, so their number is multiplied back.
-                (loss * (part.weight * self.world.size)).backward()
+                (loss * (part.weight * self.world.size * scale)).backward()
             total = total + part.weight * output.loss.detach().double()
             for number, seen in output.observed.items():
                 observed[number] = observed.get(number, 0.0) + part.weight * seen
         self.trained.gather()
+        if scale != 1:
+            self.trained.scale(1 / scale)
         return self.world.sum(float(total))[0] / count, observed
 
     def _update(self, loss: float, count: float, observed: Mapping[int, Tensor]) -> None:
@@ -193,12 +196,16 @@ class Trainer:
         config, progress = self.config, self.progress
         norm = self.trained.norm()
         progress.norm = norm if math.isfinite(norm) else None
+        if overflowed(progress, loss, norm):
+            self.trained.optimiser.zero_grad()
+            return
         what = fault(progress, config, self.setup.trivial.best, loss, norm)
         if what is not None:
             self.trained.optimiser.zero_grad()
             self._pass_over(what, loss, norm)
             return
         remember(progress, loss, norm)
+        try_more(progress)
         if config.clip is not None and norm > config.clip:
             self.trained.scale(config.clip / norm)
         progress.rate = rate(config, config.lr, (progress.updates + 0.5) / self.plan.steps)
