@@ -23,6 +23,7 @@ from anymae.benchmarks.budgets import BUDGETS, Budget
 from anymae.benchmarks.speed.contest import Contest, show
 from anymae.benchmarks.speed.record import recorded
 from anymae.errors import BadConfig
+from anymae.training.distributed import pick_device
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,12 @@ def run(
     sets; ``rest`` are further options of it. Raises ``BadConfig``."""
     if budget not in BUDGETS:
         raise BadConfig("unknown budget", found=repr(budget), expected=", ".join(BUDGETS))
+    pick_device(BUDGETS[budget].device)
     speed, quality = speeds(), qualities()
+    peers = {entrant.peer for one in contests().values() for entrant in one.entrants.values()}
+    if against not in peers:  # None is among them: anymae is nobody's peer
+        known = ", ".join(sorted(peer for peer in peers if peer))
+        raise BadConfig("unknown peer", found=repr(against), expected=known)
     out.mkdir(parents=True, exist_ok=True)
     if name in ("speed", *speed):
         place = BUDGETS[budget].device

@@ -43,6 +43,7 @@ def test_all_of_speed_is_what_fits_the_device(monkeypatch, tmp_path):
     assert "growth" in ran
     assert "image-base-gpu" not in ran
     ran.clear()
+    monkeypatch.setattr(suite, "pick_device", torch.device)  # as if there were a GPU
     suite.run("speed", "gpu", out=tmp_path)
     assert "image-large-gpu" in ran
     assert "kernels" in ran
@@ -195,6 +196,11 @@ def test_the_command_lists_runs_and_refuses(tmp_path, capsys, monkeypatch):
     assert "image-cifar" in capsys.readouterr().err
     assert main(["bench", "--suite", "fsdd"]) == 2
     assert "--data" in capsys.readouterr().err
+    assert main(["bench", "--suite", "growth", "--against", "lightning"]) == 2
+    assert "lightly" in capsys.readouterr().err
+    if not torch.cuda.is_available():
+        assert main(["bench", "--suite", "growth", "--budget", "gpu"]) == 2
+        assert "CUDA" in capsys.readouterr().err
     assert main(["bench", "--suite", "growth", "--budget", "huge"]) == 2
     assert "laptop" in capsys.readouterr().err
 
