@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from anymae.adapter import Adapter
@@ -43,8 +44,8 @@ class Content(Target, kind="content"):
         content = adapter.target(asked).detach().float()
         if self.normalise == "none" or not len(content):
             return content
-        mean, scale = self._moments(content, asked.side.get(OBSERVED))
-        return (content - mean) / scale
+        _, scale, apart = self._moments(content, asked.side.get(OBSERVED))
+        return apart / scale
 
     def score(
         self, adapter: Adapter, loss: Loss, prediction: Tensor, target: Tensor, asked: Packed
@@ -59,16 +60,19 @@ class Content(Target, kind="content"):
         normalised target needs: for pictures, not for scores."""
         if self.normalise == "none" or not len(content):
             return prediction
-        mean, scale = self._moments(content, observed)
+        mean, scale, _ = self._moments(content, observed)
         return prediction * scale + mean
 
-    def _moments(self, content: Tensor, observed: Tensor | None) -> tuple[Tensor, Tensor]:
-        """(A, 1) mean and standard deviation of what is known of each token."""
+    def _moments(self, content: Tensor, observed: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """(A, 1) mean and standard deviation of what is known of each token, and (A, F) how far
+        the content is from the mean."""
         if observed is None:  # torch's own variance takes several times as long on CPUs
             mean = content.mean(1, keepdim=True)
-            squares = (content - mean).square().sum(1, keepdim=True)
-            return mean, (squares / (content.shape[1] - 1) + self.eps).sqrt()
+            apart = content - mean
+            squares = torch.linalg.vector_norm(apart, dim=1, keepdim=True).square()
+            return mean, (squares / (content.shape[1] - 1) + self.eps).sqrt(), apart
         count = observed.sum(1, keepdim=True)
         mean = (content * observed).sum(1, keepdim=True) / count.clamp(min=1)
-        squares = ((content - mean) * observed).square().sum(1, keepdim=True)
-        return mean, (squares / (count - 1).clamp(min=1) + self.eps).sqrt()
+        apart = content - mean
+        squares = (apart * observed).square().sum(1, keepdim=True)
+        return mean, (squares / (count - 1).clamp(min=1) + self.eps).sqrt(), apart

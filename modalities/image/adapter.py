@@ -278,7 +278,7 @@ class ImageAdapter(Adapter):
         mean = torch.tensor(self.fitted("mean"), device=pixels.device)
         scale = 1 / torch.tensor(self.fitted("std"), device=pixels.device)
         p, q = self.fitted("patch_size")
-        standard = (pixels.float() - mean) * scale
+        standard = (pixels.float() - mean).mul_(scale)
         return rearrange(standard, "b (h p) (w q) c -> (b h w) (p q c)", p=p, q=q)
 
 
