@@ -66,6 +66,9 @@ class Recipe(BaseModel):
                 raise ValueError(f"{key} must begin with adapter. or encoder.")
         return settings
 
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())  # settings are a mapping, which has none
+
     @property
     def parts(self) -> dict[str, Any]:
         """The choice in each slot, by slot name."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,9 +38,13 @@ class Table:
 def tables(folder: Path) -> list[Table]:
     """Every result in a folder as a table: contests of speed, growth, inputs, then quality."""
     found = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
-    speed = [_contest(one) for one in found.values() if "contest" in one]
-    other = [make(found[name]) for name, make in _OTHERS.items() if name in found]
-    return [*speed, *other, _quality(found)]
+    speed = {name: _contest(one) for name, one in found.items() if "contest" in one}
+    other = {name: make(found[name]) for name, make in _OTHERS.items() if name in found}
+    named = [
+        replace(table, note=f"{table.note} `benchmarks/results/{name}.json`.")
+        for name, table in (speed | other).items()
+    ]
+    return [*named, _quality(found)]
 
 
 def _machine(result: dict[str, Any]) -> str:

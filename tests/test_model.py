@@ -292,7 +292,17 @@ def test_parts_that_do_not_fit_the_modality_are_refused():
 
 
 def test_a_recipe_lists_its_parts():
-    slots = ["views", "position", "mask", "corruption", "decoder", "target", "loss", "teacher"]
+    slots = [
+        "settings",
+        "views",
+        "position",
+        "mask",
+        "corruption",
+        "decoder",
+        "target",
+        "loss",
+        "teacher",
+    ]
     assert list(MAE.parts) == [*slots, "also"]
     assert MAE.parts["target"] == Content(normalise="token")
     plain = Recipe(name="x", paper="p", year=2020, summary="s")

@@ -9,7 +9,6 @@ import atexit
 import json
 import os
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -120,11 +119,11 @@ def _connect(backend: str) -> None:
     if os.environ.get("GROUP_WORLD_SIZE") == "1":
         store = PrefixStore(f"attempt-{os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
     dist.init_process_group(backend, store=store, rank=rank, world_size=size)
-    # Threads of a group that is still there when Python ends may end the process by SIGABRT.
     atexit.register(_disconnect)
 
 
 def _disconnect() -> None:
+    """Take the group down while Python is whole: its threads must not see the end of it."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
@@ -150,15 +149,23 @@ def pick_device(device: str, local_rank: int = 0) -> torch.device:
 def _leave_with(launcher: int) -> None:
     """End this process when its launcher is gone: nobody else would end it, and it would go on
     writing beside the next start. A thread, because training may be waiting for other processes."""
+    over = threading.Event()
 
     def watch() -> None:
-        while os.getppid() == launcher:
-            time.sleep(LOOKS_UP)
-        os.write(2, b"anymae: the launcher is gone, and this process with it\n")
-        os._exit(1)
+        while not over.wait(LOOKS_UP):
+            if os.getppid() != launcher:
+                os.write(2, b"anymae: the launcher is gone, and this process with it\n")
+                os._exit(1)
+
+    def end() -> None:
+        """A thread that wakes while Python ends may end the process by SIGABRT."""
+        over.set()
+        thread.join()
 
     if not any(thread.name == _WATCH for thread in threading.enumerate()):
-        threading.Thread(target=watch, name=_WATCH, daemon=True).start()
+        thread = threading.Thread(target=watch, name=_WATCH, daemon=True)
+        thread.start()
+        atexit.register(end)
 
 
 _WATCH = "anymae-launcher-watch"
