@@ -6,6 +6,7 @@ A world of one process is the same code with exchanges that do nothing.
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
 import threading
@@ -123,9 +124,12 @@ def _connect(backend: str) -> None:
 
 
 def _disconnect() -> None:
-    """Take the group down while Python is whole: its threads must not see the end of it."""
+    """Take the group down while Python is whole: its threads must not see the end of it. Models
+    that exchange gradients hold the group too, and hold themselves in circles."""
+    gc.collect()
     if dist.is_initialized():
         dist.destroy_process_group()
+    gc.collect()
 
 
 def pick_device(device: str, local_rank: int = 0) -> torch.device:
